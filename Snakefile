@@ -1,0 +1,48 @@
+"""
+Reward-model overoptimization (Gao, Schulman, Hilton 2022), from human data to coefficients.
+
+    snakemake --cores 2                                    the default study
+    snakemake --cores 2 --configfile config/test.yaml      the same DAG in about a minute
+"""
+
+# A config given on the command line replaces the default one; Snakemake would merge the two.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+# Paths name a study and a proxy RM in these two forms everywhere.
+pathvars:
+    results=f"results/{study.name}",
+    proxy_rm="{proxy_size}/{num_comparisons}-comparisons/{num_epochs}-epochs/seed-{seed}",
+
+
+wildcard_constraints:
+    policy_size=alternatives(study.policies),
+    proxy_size=alternatives(study.proxy_sizes),
+    num_comparisons=r"\d+",
+    num_epochs=r"\d+",
+    seed=r"\d+",
+    kl_coef=r"[0-9.e-]+",
+
+
+if study.is_embedded:
+
+    include: "workflow/rules/embedded_world.smk"
+
+else:
+
+    include: "workflow/rules/human_files.smk"
+
+
+include: "workflow/rules/policies.smk"
+include: "workflow/rules/gold_rm.smk"
+include: "workflow/rules/synthetic_comparisons.smk"
+include: "workflow/rules/proxy_rms.smk"
+include: "workflow/rules/best_of_n.smk"
+include: "workflow/rules/ppo.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/analysis.smk"

@@ -1,0 +1,105 @@
+"""
+The analysis jobs: recalibrate all curves, fit them, tabulate, draw.
+
+Whatever comes after a curve does not know where it came from: these jobs read tidy tables only.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from overopt.analysis_config import AnalysisSettings
+from overopt.curve_statistics import curve_statistics
+from overopt.job import Job
+from overopt.provenance import write_json
+from overopt.randomness import numpy_generator
+from overopt.recalibration import recalibrate
+from overopt.tables import binned_curves, coefficients, differences, peaks
+from overopt.trends import trend_lines, trends
+
+GRID_ORDER = [
+    "method",
+    "policy_size",
+    "kl_coef",
+    "num_epochs",
+    "num_comparisons",
+    "num_parameters",
+    "seed",
+]
+
+
+def fit_curves(
+    job: Job,
+    settings: AnalysisSettings,
+    curve_files: Sequence[Path],
+    metrics_files: Sequence[Path],
+    gold_rm_metrics: Path,
+    gold_scale: Path,
+    tables_dir: Path,
+    coefficients_dir: Path,
+) -> None:
+    """Fit all curves of a study and write every table.
+
+    Into `tables_dir`: curves.parquet (per prompt, raw and recalibrated), binned_curves.csv,
+    trend_lines.csv, proxy_rms.csv. Into `coefficients_dir`: coefficients.csv, peaks.csv,
+    differences.csv, trends.csv and summary.json.
+    """
+    scale = json.loads(gold_scale.read_text())
+    metrics = pd.DataFrame([json.loads(path.read_text()) for path in metrics_files])
+    curves = pd.concat([pd.read_parquet(path) for path in curve_files], ignore_index=True)
+    curves = curves.sort_values(GRID_ORDER, kind="stable", ignore_index=True)
+    recalibrated = recalibrate(
+        curves,
+        metrics,
+        main_policy=settings.main_policy,
+        gold_sd=scale["gold_sd_within_prompt"],
+        human_sd=scale.get("human_sd_within_prompt"),
+    )
+    statistics = curve_statistics(
+        recalibrated, settings.analysis, numpy_generator(settings.seed, "bootstrap")
+    )
+    metrics = metrics.sort_values(
+        ["num_parameters", "num_comparisons", "num_epochs", "seed"], ignore_index=True
+    )
+    sizes = trends(statistics, settings.main_policy, metrics)
+    recalibrated.to_parquet(tables_dir / "curves.parquet", index=False)
+    _write_csv(binned_curves(statistics), tables_dir / "binned_curves.csv")
+    _write_csv(trend_lines(statistics, settings.main_policy), tables_dir / "trend_lines.csv")
+    _write_csv(metrics, tables_dir / "proxy_rms.csv")
+    fits = coefficients(statistics)
+    _write_csv(fits, coefficients_dir / "coefficients.csv")
+    _write_csv(peaks(statistics), coefficients_dir / "peaks.csv")
+    _write_csv(differences(statistics), coefficients_dir / "differences.csv")
+    _write_csv(sizes, coefficients_dir / "trends.csv")
+    gold_metrics = json.loads(gold_rm_metrics.read_text())
+    write_json(coefficients_dir / "summary.json", _summary(gold_metrics, fits, sizes))
+    print(f"{len(curve_files)} curves, {len(fits)} fits")
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Nine significant digits: enough for any use, and stable in a diff."""
+    table.to_csv(path, index=False, float_format="%.9g")
+
+
+def _summary(
+    gold_metrics: dict[str, float], fits: pd.DataFrame, sizes: pd.DataFrame
+) -> dict[str, dict[str, object]]:
+    """The study in a few numbers, nested, for `dvc metrics`."""
+    over_sizes = sizes[sizes["axis"] == "num_parameters"]
+    names = over_sizes["form"].fillna(over_sizes["method"]).fillna("proxy_rm")
+    return {
+        "gold_rm": {key: gold_metrics[key] for key in ("validation_accuracy", "validation_loss")},
+        "fits": {
+            form: {"count": len(rows), "lowest_r2": float(rows["r2"].min())}
+            for form, rows in fits.groupby("form")
+        },
+        "trend_with_proxy_size": {
+            f"{name}_{row.quantity}": {
+                "slope_per_decade": row.slope,
+                "spearman": row.spearman,
+            }
+            for name, row in zip(names, over_sizes.itertuples(), strict=True)
+        },
+    }

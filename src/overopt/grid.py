@@ -1,0 +1,100 @@
+"""
+The grid: which reward models are trained and which optimizations run against them.
+
+Written once, in the config, as named sweeps (the paper's sections); each is a product of its
+axes, and the study is their union, so that a cell two sweeps share is computed once.
+"""
+
+import itertools
+from collections.abc import Iterable
+from typing import Literal, TypeVar
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from overopt.strict_model import StrictModel
+
+Method = Literal["best_of_n", "ppo"]
+Cell = TypeVar("Cell", bound=StrictModel)
+
+
+class ProxyRM(StrictModel):
+    """One proxy reward model."""
+
+    proxy_size: str
+    num_comparisons: PositiveInt
+    num_epochs: PositiveInt
+    seed: NonNegativeInt
+
+
+class BestOfNRun(StrictModel):
+    """Best-of-n of one policy against one proxy RM."""
+
+    policy_size: str
+    proxy_rm: ProxyRM
+
+
+class PPORun(StrictModel):
+    """PPO of one policy against one proxy RM under one KL penalty."""
+
+    policy_size: str
+    kl_coef: NonNegativeFloat
+    proxy_rm: ProxyRM
+
+
+class SweepConfig(StrictModel):
+    """One sweep of the paper: a product of axes."""
+
+    enabled: bool = Field(default=True, description="Whether the study computes this sweep.")
+    methods: list[Method] = Field(min_length=1, description="How the proxy is optimized against.")
+    policy_sizes: list[str] = Field(min_length=1, description="Keys of `policies`.")
+    proxy_sizes: list[str] = Field(min_length=1, description="Keys of `proxy_sizes`.")
+    num_comparisons: list[PositiveInt] = Field(
+        min_length=1, description="Synthetic comparisons each proxy RM is trained on."
+    )
+    num_epochs: list[PositiveInt] = Field(
+        default=[1], min_length=1, description="Passes over these comparisons."
+    )
+    kl_coefs: list[NonNegativeFloat] = Field(
+        default=[0.0], min_length=1, description="KL penalties; PPO only."
+    )
+
+
+class GridConfig(StrictModel):
+    """All sweeps and the seeds they are repeated with."""
+
+    seeds: list[NonNegativeInt] = Field(
+        min_length=1, description="Seeds of the proxy RMs (backbone, RM, PPO)."
+    )
+    sweeps: dict[str, SweepConfig] = Field(min_length=1, description="Sweeps, by name.")
+
+    def _proxy_rms(self, sweep: SweepConfig) -> list[ProxyRM]:
+        axes = (sweep.proxy_sizes, sweep.num_comparisons, sweep.num_epochs, self.seeds)
+        return [
+            ProxyRM(proxy_size=size, num_comparisons=number, num_epochs=epochs, seed=seed)
+            for size, number, epochs, seed in itertools.product(*axes)
+        ]
+
+    def _enabled(self, method: Method) -> Iterable[SweepConfig]:
+        return (s for s in self.sweeps.values() if s.enabled and method in s.methods)
+
+    def best_of_n_runs(self) -> list[BestOfNRun]:
+        """Every best-of-n cell of the enabled sweeps, each once, in the order of the config."""
+        return _distinct(
+            BestOfNRun(policy_size=policy, proxy_rm=proxy_rm)
+            for sweep in self._enabled("best_of_n")
+            for policy, proxy_rm in itertools.product(sweep.policy_sizes, self._proxy_rms(sweep))
+        )
+
+    def ppo_runs(self) -> list[PPORun]:
+        """Every PPO cell of the enabled sweeps, each once, in the order of the config."""
+        return _distinct(
+            PPORun(policy_size=policy, kl_coef=kl_coef, proxy_rm=proxy_rm)
+            for sweep in self._enabled("ppo")
+            for policy, kl_coef, proxy_rm in itertools.product(
+                sweep.policy_sizes, sweep.kl_coefs, self._proxy_rms(sweep)
+            )
+        )
+
+
+def _distinct(cells: Iterable[Cell]) -> list[Cell]:
+    return list(dict.fromkeys(cells))

@@ -1,0 +1,163 @@
+"""
+The frame around every script of the workflow: its command line, its record, its errors.
+
+A script defines `main` with its settings, inputs and outputs as keyword arguments and calls
+`run(main)`. The same line then runs by hand, under Snakemake and under `accelerate launch`.
+"""
+
+import functools
+import hashlib
+import inspect
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+import typer
+
+from overopt import provenance
+from overopt.errors import UserError
+
+Settings = Annotated[str, typer.Option("--config", help="Settings of the job, as JSON.")]
+Input = Annotated[Path, typer.Option(help="Read.", exists=True)]
+Inputs = Annotated[list[Path], typer.Option(help="Read; give the option once per file.")]
+Output = Annotated[Path, typer.Option(help="Written.")]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job knows of itself.
+
+    Attributes
+    ----------
+    fingerprint : of settings, code and the bytes of all inputs; a saved training state counts
+        only under the fingerprint it was made with.
+    """
+
+    fingerprint: str
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run `main` from the command line; write its run record; print a user's mistake plainly.
+
+    `main`'s first parameter receives the `Job`; the others become options. Two options are added:
+    `--code`, the digest of the code (computed where it is not given), and `--record`, the path
+    of the run record.
+    """
+    typer.run(_recorded(main))
+
+
+def _recorded(main: Callable[..., None]) -> Callable[..., None]:
+    hints = get_type_hints(main, include_extras=True)
+    job_parameter, *parameters = inspect.signature(main).parameters.values()
+
+    @functools.wraps(main)
+    def recorded(record: Path, code: str, **arguments: str | Path | list[Path]) -> None:
+        clock = _Clock()
+        script = Path(inspect.getfile(main)).resolve()
+        code = code or provenance.code_digest(script, REPOSITORY / "src")
+        inputs = _inputs(arguments, hints)
+        job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs))
+        _make_deterministic()
+        _quiet_libraries()
+        try:
+            main(job, **arguments)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+        provenance.write_json(
+            record,
+            {
+                "rule_script": script.name,
+                "code": code,
+                "config": arguments.get("config"),
+                "inputs": inputs,
+                "git": provenance.git_state(REPOSITORY),
+                "versions": provenance.package_versions(),
+                "device": provenance.device_name(),
+                "machine": platform.node(),
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                **clock.read(),
+            },
+        )
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [parameter.replace(kind=keyword) for parameter in parameters]
+    options += [
+        inspect.Parameter("code", keyword, default="", annotation=CodeOption),
+        inspect.Parameter("record", keyword, annotation=Output),
+    ]
+    recorded.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    recorded.__annotations__ = {
+        **{parameter.name: hints[parameter.name] for parameter in parameters},
+        "code": CodeOption,
+        "record": Output,
+    }
+    del job_parameter
+    return recorded
+
+
+CodeOption = Annotated[str, typer.Option(help="Digest of the code; computed if not given.")]
+
+
+def _inputs(
+    arguments: dict[str, str | Path | list[Path]], hints: dict[str, object]
+) -> dict[str, str]:
+    """SHA-256 of every input file, by path."""
+    paths: list[Path] = []
+    for name, value in arguments.items():
+        if hints[name] in (Input, Inputs):
+            paths += value if isinstance(value, list) else [Path(str(value))]
+    return {path.as_posix(): provenance.file_sha256(path) for path in paths}
+
+
+def _fingerprint(config: str, code: str, inputs: dict[str, str]) -> str:
+    text = "\0".join([config, code, *inputs.values()])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _make_deterministic() -> None:
+    """Same inputs, same bytes: one thread unless told otherwise, deterministic kernels only."""
+    os.environ.setdefault("RAYON_NUM_THREADS", "1")  # tokenizers take every core otherwise
+    torch = sys.modules.get("torch")
+    if torch is None:  # a job of statistics: nothing to set, and importing it costs a second
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.use_deterministic_algorithms(True)
+    # Filling fresh memory with NaN would cost the sampler's cache a pass over all of it.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def _quiet_libraries() -> None:
+    """Keep progress bars and general advice out of the job's log."""
+    transformers = sys.modules.get("transformers")
+    if transformers is not None:
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+
+
+class _Clock:
+    """Wall and CPU seconds of a job, with what its start and its imports took."""
+
+    def __init__(self) -> None:
+        self._startup_cpu = time.process_time()
+        self._start = time.monotonic()
+
+    def read(self) -> dict[str, float]:
+        """Seconds and peak memory up to now."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "wall_seconds": round(time.monotonic() - self._start, 3),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "startup_cpu_seconds": round(self._startup_cpu, 3),
+            "peak_memory_mb": round(usage.ru_maxrss / 1024, 1),
+        }

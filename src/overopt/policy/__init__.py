@@ -1,0 +1,1 @@
+"""Policies: supervised fine-tuning and sampling."""

@@ -1,0 +1,47 @@
+"""The pool: many responses of one policy to each evaluation prompt, drawn once."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.curves import evaluation_prompts
+from overopt.job import Job
+from overopt.models import load_policy
+from overopt.policy.sampling import sample_responses
+from overopt.pool.config import PoolSettings
+from overopt.randomness import torch_generator
+from overopt.tokens import encode_prompts, load_tokenizer
+
+
+def sample_pool(
+    job: Job, settings: PoolSettings, prompts: Path, policy_dir: Path, pool: Path
+) -> None:
+    """Write rows (prompt_id, prompt_ids, response_ids, logprob), one per response.
+
+    `logprob` (nats per sequence) is that of the response under the policy that drew it.
+    """
+    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
+    prompt_ids = encode_prompts(
+        tokenizer,
+        evaluation_prompts(prompts, settings.num_prompts),
+        settings.text.max_prompt_tokens,
+    )
+    repeated = [ids for ids in prompt_ids for _ in range(settings.num_responses)]
+    responses = sample_responses(
+        policy,
+        repeated,
+        settings.text.max_response_tokens,
+        torch_generator(settings.seed, "responses"),
+    )
+    lists = responses.as_lists()
+    pd.DataFrame(
+        {
+            "prompt_id": np.repeat(np.arange(len(prompt_ids)), settings.num_responses),
+            "prompt_ids": repeated,
+            "response_ids": lists,
+            "logprob": responses.logprobs.sum(1).cpu().numpy(),
+        }
+    ).to_parquet(pool, index=False)
+    num_distinct = len(set(zip(map(tuple, repeated), map(tuple, lists), strict=True)))
+    print(f"{len(lists)} responses, {num_distinct / len(lists):.1%} of them distinct")

@@ -1,0 +1,1 @@
+"""Proximal policy optimization against a proxy reward model."""

@@ -1,0 +1,72 @@
+"""Evaluation of a policy on held-out prompts: KL, proxy and gold from the same samples."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification, GPT2LMHeadModel
+
+from overopt.policy.sampling import sample_responses
+from overopt.ppo.policy import (
+    Episodes,
+    logprobs_of,
+    repeat_prompts,
+    response_states,
+    token_log_distributions,
+)
+from overopt.ppo.sequence_kl import exact_kl, sampled_kl
+from overopt.reward_model.scoring import score_sequences
+
+HumanScores = Callable[[Episodes], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Everything a curve's point is measured with; the same for every point of a run.
+
+    Attributes
+    ----------
+    prompts : token ids of the evaluation prompts.
+    num_responses : responses per prompt and evaluation.
+    human_scores : the embedded world's hidden utility of each episode, or None.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    num_responses: int
+    max_response_tokens: int
+    ref_policy: GPT2LMHeadModel
+    proxy_rm: GPT2ForSequenceClassification
+    gold_rm: GPT2ForSequenceClassification
+    human_scores: HumanScores | None
+
+    @torch.no_grad()
+    def evaluate(
+        self, policy: GPT2LMHeadModel, generator: torch.Generator
+    ) -> dict[str, list[float]]:
+        """Sample fresh responses; means per prompt of kl, kl_k1 and the scores, and the length."""
+        prompts = repeat_prompts(self.prompts, self.num_responses)
+        responses = sample_responses(policy, prompts, self.max_response_tokens, generator)
+        episodes = Episodes.of(prompts, responses)
+        distributions = {
+            name: token_log_distributions(model, response_states(model.transformer, episodes))
+            for name, model in (("policy", policy), ("ref", self.ref_policy))
+        }
+        logprobs = {
+            name: logprobs_of(distribution, episodes.response_ids)
+            for name, distribution in distributions.items()
+        }
+        kl = exact_kl(distributions["policy"], distributions["ref"], episodes.mask)
+        measured = {
+            "kl": kl.cpu().numpy(),
+            "kl_k1": sampled_kl(logprobs["policy"], logprobs["ref"], episodes.mask).cpu().numpy(),
+            "proxy_score": score_sequences(self.proxy_rm, episodes.sequences),
+            "gold_score": score_sequences(self.gold_rm, episodes.sequences),
+            "response_length": episodes.lengths.cpu().numpy(),
+        }
+        if self.human_scores is not None:
+            measured["human_score"] = self.human_scores(episodes)
+        return {
+            name: values.reshape(len(self.prompts), -1).mean(1, dtype=np.float64).tolist()
+            for name, values in measured.items()
+        }

@@ -1,0 +1,101 @@
+"""The PPO job: load the models, optimize, write the curve and the optimized policy."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.curves import curve_table, evaluation_prompts
+from overopt.job import Job
+from overopt.models import (
+    load_policy,
+    load_reward_model,
+    num_parameters,
+    on_device,
+    save_model,
+)
+from overopt.ppo.config import PPOSettings
+from overopt.ppo.evaluation import Evaluator, HumanScores
+from overopt.ppo.policy import Episodes
+from overopt.ppo.training import PPOTrainer
+from overopt.randomness import torch_generator
+from overopt.tokens import copy_tokenizer, decode_responses, encode_prompts, load_tokenizer
+from overopt.training_state import TrainingState
+
+STREAMS = ("prompts", "responses", "batches", "normalization", "evaluation")
+
+
+def optimize_policy(
+    job: Job,
+    settings: PPOSettings,
+    prompts: Path,
+    policy_dir: Path,
+    proxy_rm: Path,
+    gold_rm: Path,
+    curve: Path,
+    iterations: Path,
+    model_dir: Path,
+) -> None:
+    """Run PPO from an initial policy against a proxy RM.
+
+    Writes the curve (per evaluation prompt), the metrics of each iteration and the final policy.
+    """
+    tokenizer = load_tokenizer(policy_dir)
+    max_prompt_tokens = settings.text.max_prompt_tokens
+    table = pd.read_parquet(prompts)
+    training_prompts = table.loc[table["split"] == "ppo", "prompt"].tolist()
+    held_out = evaluation_prompts(prompts, settings.num_evaluation_prompts)
+    ref_policy = load_policy(policy_dir)
+    proxy = load_reward_model(proxy_rm)
+    trainer = PPOTrainer(
+        load_policy(policy_dir),
+        ref_policy,
+        proxy,
+        encode_prompts(tokenizer, training_prompts, max_prompt_tokens),
+        settings.ppo,
+        learning_rate=settings.learning_rate,
+        kl_coef=settings.run.kl_coef,
+        max_response_tokens=settings.text.max_response_tokens,
+        generators={name: torch_generator(settings.seed, name) for name in STREAMS},
+    )
+    evaluator = Evaluator(
+        prompts=encode_prompts(tokenizer, held_out, max_prompt_tokens),
+        num_responses=settings.ppo.num_evaluation_responses,
+        max_response_tokens=settings.text.max_response_tokens,
+        ref_policy=ref_policy,
+        proxy_rm=proxy,
+        gold_rm=on_device(load_reward_model(gold_rm), ref_policy.device),
+        human_scores=_hidden_utility(policy_dir) if settings.has_hidden_utility else None,
+    )
+    state = TrainingState(model_dir / "training_state.safetensors", job.fingerprint)
+    evaluations, metrics = trainer.run(evaluator, state)
+    measurements = {
+        name: np.array([evaluation["measured"][name] for evaluation in evaluations])
+        for name in evaluations[0]["measured"]
+    }
+    steps = [evaluation["step"] for evaluation in evaluations]
+    points = curve_table(settings.run, num_parameters(proxy), steps, measurements)
+    points.to_parquet(curve, index=False)
+    rows = [{"step": iteration["step"], **iteration["metrics"]} for iteration in metrics]
+    pd.DataFrame(rows).to_csv(iterations, index=False)
+    save_model(trainer.policy, model_dir)
+    copy_tokenizer(policy_dir, model_dir)
+    state.remove()
+
+
+def _hidden_utility(tokenizer_dir: Path) -> HumanScores:
+    from overopt.world.utility import utilities  # the embedded world only
+
+    tokenizer = load_tokenizer(tokenizer_dir)
+
+    def human_scores(episodes: Episodes) -> np.ndarray:
+        texts = decode_responses(tokenizer, episodes.response_ids.tolist())
+        prompt_ids = [
+            sequence[:length]
+            for sequence, length in zip(
+                episodes.sequences, episodes.prompt_lengths.tolist(), strict=True
+            )
+        ]
+        return utilities(decode_responses(tokenizer, prompt_ids), texts)
+
+    return human_scores

@@ -1,0 +1,126 @@
+"""The policy with a value head, and what PPO reads off it for a batch of responses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
+
+from overopt.models import EOS_ID, PAD_ID
+from overopt.policy.sampling import Responses
+from overopt.tokens import pad_right
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Prompts and responses as the models read them.
+
+    Attributes
+    ----------
+    sequences : prompt and response joined, one list of token ids per response.
+    input_ids : int64 (B, S), the sequences, right-padded.
+    prompt_lengths : int64 (B,).
+    lengths : int64 (B,), response tokens, `<eos>` included.
+    response_ids : int64 (B, T), right-padded; T is the longest response.
+    """
+
+    sequences: list[list[int]]
+    input_ids: torch.Tensor
+    prompt_lengths: torch.Tensor
+    lengths: torch.Tensor
+    response_ids: torch.Tensor
+
+    @classmethod
+    def of(cls, prompts: Sequence[Sequence[int]], responses: Responses) -> "Episodes":
+        """Join prompts with the responses sampled for them."""
+        device = responses.ids.device
+        sequences = [
+            [*prompt, *response]
+            for prompt, response in zip(prompts, responses.as_lists(), strict=True)
+        ]
+        longest = int(responses.lengths.max())
+        return cls(
+            sequences=sequences,
+            input_ids=torch.as_tensor(pad_right(sequences, PAD_ID), device=device),
+            prompt_lengths=torch.as_tensor([len(prompt) for prompt in prompts], device=device),
+            lengths=responses.lengths,
+            response_ids=responses.ids[:, :longest],
+        )
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """Bool (B, T): True on response tokens."""
+        positions = torch.arange(self.response_ids.shape[1], device=self.lengths.device)
+        return positions < self.lengths[:, None]
+
+    @property
+    def is_cut(self) -> torch.Tensor:
+        """Bool (B,): True where the limit came before `<eos>`; one that ends there is not cut."""
+        last = self.response_ids.gather(1, self.lengths[:, None] - 1).squeeze(1)
+        return last != EOS_ID
+
+    def select(self, rows: torch.Tensor) -> "Episodes":
+        """These episodes only."""
+        return Episodes(
+            sequences=[self.sequences[row] for row in rows.tolist()],
+            input_ids=self.input_ids[rows],
+            prompt_lengths=self.prompt_lengths[rows],
+            lengths=self.lengths[rows],
+            response_ids=self.response_ids[rows],
+        )
+
+
+def response_states(backbone: torch.nn.Module, episodes: Episodes) -> torch.Tensor:
+    """Hidden states (B, T, D) from which each response token is predicted.
+
+    The state at position prompt_length - 1 + t predicts response token t. At padding the state
+    is one of some other position; whoever reads it masks it.
+    """
+    hidden = backbone(input_ids=episodes.input_ids, use_cache=False).last_hidden_state
+    steps = torch.arange(episodes.response_ids.shape[1], device=hidden.device)
+    positions = (episodes.prompt_lengths[:, None] - 1 + steps).clamp(max=hidden.shape[1] - 1)
+    return hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[2]))
+
+
+def token_log_distributions(policy: GPT2LMHeadModel, states: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of every token of the vocabulary, (B, T, V), in fp32."""
+    return F.log_softmax(policy.lm_head(states).float(), dim=-1)
+
+
+def logprobs_of(log_distributions: torch.Tensor, response_ids: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each response token, (B, T), nats."""
+    return log_distributions.gather(2, response_ids[..., None]).squeeze(2)
+
+
+class PolicyWithValueHead(torch.nn.Module):
+    """A policy and a scalar value head on its trunk, as in the paper's shared network.
+
+    Difference from TRL: the value model is a head of the policy, not a copy of the reward model.
+    """
+
+    def __init__(self, policy: GPT2LMHeadModel) -> None:
+        super().__init__()
+        self.policy = policy
+        self.value_head = torch.nn.Linear(policy.config.n_embd, 1, device=policy.device)
+        torch.nn.init.zeros_(self.value_head.weight)
+        torch.nn.init.zeros_(self.value_head.bias)
+
+    def forward(self, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities of the response tokens and values before them, both (B, T)."""
+        states = response_states(self.policy.transformer, episodes)
+        logprobs = logprobs_of(token_log_distributions(self.policy, states), episodes.response_ids)
+        return logprobs, self.value_head(states).squeeze(-1).float()
+
+
+def mini_batches(
+    num_episodes: int, num_mini_batches: int, generator: torch.Generator
+) -> list[torch.Tensor]:
+    """Rows of each minibatch of one pass: all episodes in random order, split evenly."""
+    order = torch.randperm(num_episodes, generator=generator)
+    return [rows for rows in order.chunk(num_mini_batches) if len(rows)]
+
+
+def repeat_prompts(prompts: Sequence[Sequence[int]], num: int) -> list[Sequence[int]]:
+    """Each prompt `num` times in a row, so that responses reshape to (prompts, num)."""
+    return [prompt for prompt in prompts for _ in range(num)]

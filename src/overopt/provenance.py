@@ -1,0 +1,162 @@
+"""
+Where a result came from: the digest of the code that made it, and the record of its job.
+
+Snakemake does not notice an edit in an imported module, so every rule passes the digest of its
+script and of all it imports from this package as a param (DESIGN: exact staleness).
+"""
+
+import ast
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGE = "overopt"
+RECORDED_PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "datasets",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "safetensors",
+)
+
+
+@cache
+def code_digest(script: Path, source_root: Path) -> str:
+    """SHA-256 over the syntax trees of a script and of every module it imports from the package.
+
+    Imports are followed transitively through `source_root/overopt`. Docstrings, comments and
+    formatting do not count; a change in any statement does.
+    """
+    digest = hashlib.sha256()
+    for path in imported_sources(script, source_root):
+        inside = path.is_relative_to(source_root)
+        name = path.relative_to(source_root).as_posix() if inside else path.name
+        digest.update(f"{name}\0{_normal_form(path)}\0".encode())
+    return digest.hexdigest()
+
+
+def imported_sources(script: Path, source_root: Path) -> list[Path]:
+    """The script and every module of the package it imports, directly or not, sorted."""
+    seen: set[Path] = set()
+    unread = [script]
+    while unread:
+        path = unread.pop()
+        if path not in seen:
+            seen.add(path)
+            unread += _imported_files(path, source_root)
+    return sorted(seen)
+
+
+@cache
+def _normal_form(path: Path) -> str:
+    """The syntax tree as text, without positions and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        node.body = [statement for statement in node.body if not _is_bare_string(statement)]
+    return ast.dump(tree)
+
+
+def _is_bare_string(statement: ast.stmt) -> bool:
+    """Whether a statement is a docstring, of a module, class, function or attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+@cache
+def _imported_files(path: Path, source_root: Path) -> tuple[Path, ...]:
+    return tuple(
+        file
+        for name in _imported_names(path, source_root)
+        for file in _files_of_module(name, source_root)
+    )
+
+
+def _imported_names(path: Path, source_root: Path) -> Iterator[str]:
+    """Dotted names a file imports, relative imports resolved."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = path.relative_to(source_root).parent.parts
+                kept = package[: len(package) - (node.level - 1)]
+                base = ".".join([*kept, *filter(None, [node.module])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _files_of_module(name: str, source_root: Path) -> Iterator[Path]:
+    """Files that importing this dotted name executes: every package on the way, and the module."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE:
+        return
+    for end in range(1, len(parts) + 1):
+        stem = source_root.joinpath(*parts[:end])
+        for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_state(folder: Path) -> dict[str, str | bool | None]:
+    """The commit checked out in this folder and whether tracked files differ from it."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that can change a number."""
+    versions = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def device_name() -> str:
+    """The accelerator in use, else the processor. Asks torch only where the job has loaded it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"cpu ({platform.machine()})"
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, indented and with sorted keys, so that equal content is equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

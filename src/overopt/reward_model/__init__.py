@@ -1,0 +1,1 @@
+"""Reward models: gold and proxies, their training and scoring."""

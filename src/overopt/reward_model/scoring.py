@@ -1,0 +1,51 @@
+"""Scores of a reward model: one number per prompt and response, in fp32."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification
+
+from overopt.models import PAD_ID
+from overopt.tokens import pad_right
+
+
+def score_batch(
+    reward_model: GPT2ForSequenceClassification, input_ids: torch.Tensor, lengths: torch.Tensor
+) -> torch.Tensor:
+    """Score (B,) read at the last real token of each sequence.
+
+    `input_ids` (B, S) is padded on the right, `lengths` (B,) counts prompt and response tokens.
+    The index is `lengths - 1`, never found by searching for an id, so any token may occur in a
+    response. Causal attention never looks to the right: padding needs no mask.
+    """
+    hidden = reward_model.transformer(input_ids=input_ids, use_cache=False).last_hidden_state
+    last = hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
+    # The head computes in fp32 under any precision of the body: rounded scores would tie.
+    return F.linear(last.float(), reward_model.score.weight.float()).squeeze(-1)
+
+
+@torch.no_grad()
+def score_sequences(
+    reward_model: GPT2ForSequenceClassification,
+    sequences: Sequence[Sequence[int]],
+    batch_size: int = 1024,
+) -> np.ndarray:
+    """Scores (N,), float32, of N sequences of token ids (prompt and response joined).
+
+    Sequences of like length share a batch; the result is in the order given.
+    """
+    lengths = np.fromiter((len(sequence) for sequence in sequences), dtype=np.int64)
+    order = np.argsort(lengths, kind="stable")
+    scores = np.empty(len(sequences), dtype=np.float32)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        input_ids = pad_right([sequences[row] for row in rows], PAD_ID)
+        batch = score_batch(
+            reward_model,
+            torch.as_tensor(input_ids, device=reward_model.device),
+            torch.as_tensor(lengths[rows], device=reward_model.device),
+        )
+        scores[rows] = batch.cpu().numpy()
+    return scores

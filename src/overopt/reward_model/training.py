@@ -1,0 +1,260 @@
+"""
+Reward-model training on comparisons (Gao et al. 2022, section 2.1).
+
+Loss -log sigmoid(score of the chosen - score of the rejected): the Bradley-Terry likelihood, which
+leaves one offset per prompt free. The gold RM starts from a policy's SFT checkpoint, a proxy RM
+from a backbone of its own size that was pre-trained on the demonstrations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification
+
+from overopt.errors import UserError
+from overopt.job import Job
+from overopt.models import (
+    PAD_ID,
+    build_reward_model,
+    load_policy,
+    num_parameters,
+    save_model,
+)
+from overopt.optimization import final_loss, length_bucketed_batches, train
+from overopt.provenance import write_json
+from overopt.randomness import numpy_generator
+from overopt.reward_model.config import RewardModelSettings
+from overopt.reward_model.scoring import score_batch, score_sequences
+from overopt.score_units import soft_label_temperature
+from overopt.tokens import (
+    copy_tokenizer,
+    encode_prompts,
+    encode_responses,
+    load_tokenizer,
+    pad_right,
+)
+from overopt.training_state import TrainingState
+
+
+@dataclass(frozen=True)
+class TokenizedComparisons:
+    """Comparisons as token sequences, prompt and response joined, one list per comparison."""
+
+    chosen: list[list[int]]
+    rejected: list[list[int]]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def select(self, rows: np.ndarray) -> "TokenizedComparisons":
+        """These comparisons only, in this order."""
+        return TokenizedComparisons(
+            [self.chosen[row] for row in rows], [self.rejected[row] for row in rows]
+        )
+
+
+def pairwise_loss(chosen_scores: torch.Tensor, rejected_scores: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood that the chosen response wins (Bradley-Terry); inputs (B,)."""
+    return -F.logsigmoid(chosen_scores - rejected_scores).mean()
+
+
+def accuracy(score_differences: np.ndarray) -> float:
+    """Share of comparisons whose chosen response has the higher score; a tie counts half."""
+    wins = (score_differences > 0) + 0.5 * (score_differences == 0)
+    return float(wins.mean())
+
+
+def train_on_comparisons(
+    reward_model: GPT2ForSequenceClassification,
+    comparisons: TokenizedComparisons,
+    settings: RewardModelSettings,
+    state: TrainingState,
+) -> np.ndarray:
+    """Fit a reward model; the loss of every step (nats per comparison).
+
+    Small data sets take smaller batches (a sixteenth of the data, at least 8), so that there are
+    steps enough to leave chance level.
+    """
+    optimization = settings.optimization
+    batch_size = min(optimization.batch_size, max(8, len(comparisons) // 16))
+    chosen, chosen_lengths = _padded(comparisons.chosen)
+    rejected, rejected_lengths = _padded(comparisons.rejected)
+    width = torch.maximum(chosen_lengths, rejected_lengths)
+    batches = length_bucketed_batches(
+        width.numpy(),
+        batch_size,
+        optimization.num_epochs,
+        numpy_generator(settings.seed, "batches"),
+    )
+    if not batches:
+        raise UserError(
+            f"{len(comparisons)} comparisons do not fill one batch of {batch_size}: "
+            "give more comparisons"
+        )
+
+    def batch_loss(model: GPT2ForSequenceClassification, rows: np.ndarray) -> torch.Tensor:
+        longest = int(width[rows].max())
+        input_ids = torch.cat([_columns(chosen[rows], longest), _columns(rejected[rows], longest)])
+        lengths = torch.cat([chosen_lengths[rows], rejected_lengths[rows]])
+        scores = score_batch(model, input_ids.to(model.device), lengths.to(model.device))
+        return pairwise_loss(*scores.chunk(2))
+
+    return train(reward_model, batch_loss, batches, optimization.learning_rate, state)
+
+
+def _padded(sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    lengths = torch.as_tensor([len(sequence) for sequence in sequences])
+    return torch.as_tensor(pad_right(sequences, PAD_ID)), lengths
+
+
+def _columns(input_ids: torch.Tensor, width: int) -> torch.Tensor:
+    """Exactly `width` columns: cut the padding, or add some."""
+    return F.pad(input_ids[:, :width], (0, width - input_ids[:, :width].shape[1]), value=PAD_ID)
+
+
+def score_differences(
+    reward_model: GPT2ForSequenceClassification, comparisons: TokenizedComparisons
+) -> np.ndarray:
+    """Score of the chosen minus score of the rejected response, (N,)."""
+    return score_sequences(reward_model, comparisons.chosen) - score_sequences(
+        reward_model, comparisons.rejected
+    )
+
+
+def validation_metrics(differences: np.ndarray) -> dict[str, float]:
+    """Loss (nats per comparison; chance: log 2) and accuracy on held-out comparisons."""
+    return {
+        "validation_loss": float(np.logaddexp(0, -differences.astype(np.float64)).mean()),
+        "validation_accuracy": accuracy(differences),
+    }
+
+
+def train_gold_rm(
+    job: Job, settings: RewardModelSettings, comparisons: Path, backbone: Path, model_dir: Path
+) -> None:
+    """Train the gold RM on human comparisons (text); write its checkpoint and metrics."""
+    tokenizer = load_tokenizer(backbone)
+    table = pd.read_parquet(comparisons)
+    limits = settings.text
+    prompts = encode_prompts(tokenizer, table["prompt"].tolist(), limits.max_prompt_tokens)
+
+    def joined(column: str) -> list[list[int]]:
+        responses = encode_responses(tokenizer, table[column].tolist(), limits.max_response_tokens)
+        return [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)]
+
+    tokenized = TokenizedComparisons(joined("chosen"), joined("rejected"))
+    training, validation = _training_and_validation(tokenized, table["split"], settings)
+    reward_model, losses = _fit(job, settings, backbone, training, model_dir)
+    metrics = validation_metrics(score_differences(reward_model, validation))
+    _write_metrics(model_dir, reward_model, training, validation, losses, metrics)
+
+
+def proxy_cell(settings: RewardModelSettings) -> dict[str, int | str]:
+    """The keys of a proxy RM's cell, which its metrics carry into the tables."""
+    if settings.proxy_rm is None:
+        raise ValueError("the gold RM is no cell of the grid")
+    return settings.proxy_rm.model_dump()
+
+
+def train_proxy_rm(
+    job: Job, settings: RewardModelSettings, comparisons: Path, backbone: Path, model_dir: Path
+) -> None:
+    """Train one proxy RM on synthetic comparisons (token ids); write its checkpoint and metrics.
+
+    Each seed takes its own random subset of the comparisons, the same for all RM sizes, and
+    nested: fewer comparisons are the first of more. The temperature that calibrates the proxy to
+    the gold RM's soft labels (section 2.2) is measured on the validation comparisons.
+    """
+    table = pd.read_parquet(comparisons)
+    tokenized = TokenizedComparisons(
+        *(
+            [[*p, *r] for p, r in zip(table["prompt_ids"], table[column], strict=True)]
+            for column in ("chosen_ids", "rejected_ids")
+        )
+    )
+    training, validation = _training_and_validation(tokenized, table["split"], settings)
+    reward_model, losses = _fit(job, settings, backbone, training, model_dir)
+    differences = score_differences(reward_model, validation)
+    held_out = table[table["split"] == "validation"].iloc[: settings.num_validation]
+    gold_differences = held_out["chosen_gold_score"] - held_out["rejected_gold_score"]
+    soft_labels = 1 / (1 + np.exp(-gold_differences.to_numpy(np.float64)))
+    metrics: dict[str, float | str] = {**validation_metrics(differences)}
+    temperature = soft_label_temperature(differences, soft_labels)
+    metrics["temperature"] = temperature
+    metrics["soft_label_loss"] = _soft_label_loss(differences, soft_labels, 1.0)
+    metrics["recalibrated_soft_label_loss"] = _soft_label_loss(
+        differences, soft_labels, temperature
+    )
+    metrics |= proxy_cell(settings)
+    _write_metrics(model_dir, reward_model, training, validation, losses, metrics)
+
+
+def _soft_label_loss(differences: np.ndarray, soft_labels: np.ndarray, temperature: float) -> float:
+    logits = differences.astype(np.float64) / temperature
+    return float((np.logaddexp(0, -logits) + (1 - soft_labels) * logits).mean())
+
+
+def _training_and_validation(
+    tokenized: TokenizedComparisons, split: pd.Series, settings: RewardModelSettings
+) -> tuple[TokenizedComparisons, TokenizedComparisons]:
+    """The comparisons to train on (a random subset of this seed) and those to validate on."""
+    training_rows = np.flatnonzero(split.to_numpy() == "train")
+    validation_rows = np.flatnonzero(split.to_numpy() == "validation")
+    for rows, wanted, key in (
+        (training_rows, settings.num_comparisons, "num_comparisons"),
+        (validation_rows, settings.num_validation, "num_validation"),
+    ):
+        if len(rows) < wanted:
+            raise UserError(
+                f"{_name(settings)}: {key} is {wanted}, but there are {len(rows)} such "
+                f"comparisons; lower {key} in the config or give more comparisons"
+            )
+    order = numpy_generator(settings.subset_seed, "comparisons").permutation(len(training_rows))
+    chosen_rows = training_rows[order[: settings.num_comparisons]]
+    return tokenized.select(chosen_rows), tokenized.select(
+        validation_rows[: settings.num_validation]
+    )
+
+
+def _name(settings: RewardModelSettings) -> str:
+    return "gold RM" if settings.proxy_rm is None else f"proxy RM {settings.proxy_rm.proxy_size}"
+
+
+def _fit(
+    job: Job,
+    settings: RewardModelSettings,
+    backbone: Path,
+    training: TokenizedComparisons,
+    model_dir: Path,
+) -> tuple[GPT2ForSequenceClassification, np.ndarray]:
+    reward_model = build_reward_model(load_policy(backbone))
+    state = TrainingState(model_dir / "training_state.safetensors", job.fingerprint)
+    losses = train_on_comparisons(reward_model, training, settings, state)
+    save_model(reward_model, model_dir)
+    copy_tokenizer(backbone, model_dir)
+    state.remove()
+    return reward_model, losses
+
+
+def _write_metrics(
+    model_dir: Path,
+    reward_model: GPT2ForSequenceClassification,
+    training: TokenizedComparisons,
+    validation: TokenizedComparisons,
+    losses: np.ndarray,
+    metrics: Mapping[str, float | str],
+) -> None:
+    metrics = {
+        "num_parameters": num_parameters(reward_model),
+        "num_comparisons": len(training),
+        "num_validation": len(validation),
+        "training_loss": final_loss(losses),
+        **metrics,
+    }
+    write_json(model_dir / "metrics.json", metrics)
+    print(metrics, flush=True)

@@ -1,0 +1,303 @@
+"""
+The study: everything a config describes, checked at the border, and the settings of every job.
+
+Imports no torch, so that Snakemake parses in a second. `read_study` reports all faults of a
+config together, each with its key and a remedy.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat
+
+from overopt.analysis_config import AnalysisConfig, AnalysisSettings, FigureSettings
+from overopt.config_faults import parse_sections
+from overopt.data_config import (
+    EmbeddedComparisonSettings,
+    EmbeddedDataConfig,
+    EmbeddedDemonstrationSettings,
+    FileDataConfig,
+    FileSettings,
+    SplitConfig,
+)
+from overopt.errors import UserError
+from overopt.grid import BestOfNRun, GridConfig, PPORun, ProxyRM
+from overopt.policy.config import LanguageModelSettings, SamplingSettings
+from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
+from overopt.ppo.config import PPOConfig, PPOSettings
+from overopt.randomness import job_seed
+from overopt.reward_model.config import (
+    GoldRMConfig,
+    LabelSettings,
+    ProxyRMConfig,
+    RewardModelSettings,
+    SyntheticComparisonsConfig,
+)
+from overopt.strict_model import StrictModel
+from overopt.study_checks import faults_between
+from overopt.training_config import OptimizationConfig, TextConfig, TransformerConfig
+
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+SizeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+DataConfig = Annotated[EmbeddedDataConfig | FileDataConfig, Field(discriminator="source")]
+
+
+class PolicyConfig(TransformerConfig):
+    """One policy: its shape, its supervised fine-tuning, its step size under PPO."""
+
+    learning_rate: PositiveFloat = Field(description="Peak learning rate of SFT.")
+    batch_size: int = Field(default=64, gt=0, description="Demonstrations per step of SFT.")
+    num_epochs: int = Field(default=2, gt=0, description="Passes over the demonstrations.")
+    ppo_learning_rate: PositiveFloat = Field(description="Learning rate under PPO.")
+
+
+class ProxySizeConfig(TransformerConfig):
+    """One proxy RM size: its shape and the learning rate of its backbone."""
+
+    learning_rate: PositiveFloat = Field(description="Peak learning rate of LM pre-training.")
+
+
+class BackboneConfig(StrictModel):
+    """Language-model pre-training of the proxy RMs' backbones, on the demonstrations."""
+
+    num_epochs: int = Field(default=3, gt=0, description="Passes over the demonstrations.")
+    batch_size: int = Field(default=64, gt=0, description="Demonstrations per step.")
+
+
+class Study(StrictModel):
+    """A whole study. Every key is a section of the config, told in prose in config/README.md."""
+
+    name: StudyName = Field(description="Results are written under results/<name>/ only.")
+    seed: NonNegativeInt = Field(description="Every job's seed derives from it and the job's key.")
+    data: DataConfig = Field(description="Where prompts, demonstrations and comparisons come from.")
+    splits: SplitConfig = Field(description="Disjoint parts of the prompts.")
+    text: TextConfig = Field(description="Lengths, in tokens.")
+    policies: dict[SizeName, PolicyConfig] = Field(
+        min_length=1, description="Policy sizes, by name."
+    )
+    main_policy: str = Field(description="The policy the proxies' comparisons are sampled from.")
+    gold_rm: GoldRMConfig = Field(description="The reward model that stands for the human.")
+    synthetic_comparisons: SyntheticComparisonsConfig = Field(description="The proxies' data.")
+    proxy_sizes: dict[SizeName, ProxySizeConfig] = Field(
+        min_length=1, description="Proxy RM sizes, by name."
+    )
+    backbone: BackboneConfig = Field(description="Pre-training of the proxy RMs.")
+    proxy_rm: ProxyRMConfig = Field(description="Training of the proxy RMs.")
+    best_of_n: BestOfNConfig = Field(description="Best-of-n, and the evaluation prompts.")
+    ppo: PPOConfig = Field(description="PPO.")
+    grid: GridConfig = Field(description="Which cells are computed.")
+    analysis: AnalysisConfig = Field(description="Fits and intervals.")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the study runs in the embedded world."""
+        return isinstance(self.data, EmbeddedDataConfig)
+
+    # What the DAG is made of.
+
+    def best_of_n_runs(self) -> list[BestOfNRun]:
+        """Every best-of-n cell, with those that recalibration needs for the other cells.
+
+        A curve counts from the initial scores of its own policy and of the main policy under
+        the same proxy, which the best-of-n curves of these policies hold at n = 1.
+        """
+        listed = self.grid.best_of_n_runs()
+        needed = [
+            BestOfNRun(policy_size=policy_size, proxy_rm=run.proxy_rm)
+            for run in [*listed, *self.grid.ppo_runs()]
+            for policy_size in (run.policy_size, self.main_policy)
+        ]
+        return list(dict.fromkeys([*listed, *needed]))
+
+    def ppo_runs(self) -> list[PPORun]:
+        """Every PPO cell."""
+        return self.grid.ppo_runs()
+
+    def proxy_rms(self) -> list[ProxyRM]:
+        """Every proxy RM, each once."""
+        return list(dict.fromkeys(run.proxy_rm for run in self.best_of_n_runs()))
+
+    def policy_sizes(self) -> list[str]:
+        """Every policy that the study trains, the gold RM's backbone included."""
+        used = [run.policy_size for run in [*self.best_of_n_runs(), *self.ppo_runs()]]
+        return list(dict.fromkeys([self.main_policy, self.gold_rm.backbone, *used]))
+
+    # The settings of each job: exactly what it uses, with its own seed.
+
+    def _seed(self, *key: object) -> int:
+        return job_seed(self.seed, *key)
+
+    def demonstration_settings(self) -> EmbeddedDemonstrationSettings | FileSettings:
+        """Settings of the job that makes or reads prompts and demonstrations."""
+        if isinstance(self.data, FileDataConfig):
+            return FileSettings(splits=self.splits, vocabulary_size=self.data.vocabulary_size)
+        return EmbeddedDemonstrationSettings(
+            num_demonstrations=self.data.num_demonstrations,
+            splits=self.splits,
+            seed=self._seed("demonstrations"),
+        )
+
+    def embedded_comparison_settings(self) -> EmbeddedComparisonSettings:
+        """Settings of the job that has the embedded world's annotators compare responses."""
+        if not isinstance(self.data, EmbeddedDataConfig):
+            raise TypeError("comparisons of a study on files are read, not made")
+        return EmbeddedComparisonSettings(
+            num_comparisons=self.gold_rm.num_comparisons,
+            num_validation=self.gold_rm.num_validation,
+            candidates=self.data.candidates,
+            annotators=self.data.annotators,
+            text=self.text,
+            seed=self._seed("human_comparisons"),
+        )
+
+    def policy_settings(self, policy_size: str) -> LanguageModelSettings:
+        """Settings of one policy's supervised fine-tuning."""
+        policy = self.policies[policy_size]
+        return LanguageModelSettings(
+            shape=_shape(policy),
+            optimization=OptimizationConfig(
+                learning_rate=policy.learning_rate,
+                batch_size=policy.batch_size,
+                num_epochs=policy.num_epochs,
+            ),
+            text=self.text,
+            seed=self._seed("policy", policy_size),
+        )
+
+    def gold_rm_settings(self) -> RewardModelSettings:
+        """Settings of the gold RM's training."""
+        gold = self.gold_rm
+        return RewardModelSettings(
+            proxy_rm=None,
+            num_comparisons=gold.num_comparisons,
+            num_validation=gold.num_validation,
+            optimization=OptimizationConfig(
+                learning_rate=gold.learning_rate,
+                batch_size=gold.batch_size,
+                num_epochs=gold.num_epochs,
+            ),
+            text=self.text,
+            seed=self._seed("gold_rm"),
+            subset_seed=self._seed("human_comparisons", "subset"),
+        )
+
+    def synthetic_response_settings(self) -> SamplingSettings:
+        """Settings of the pairs of responses that the gold RM labels."""
+        return SamplingSettings(
+            num_responses={
+                "rm": self.synthetic_comparisons.num_comparisons,
+                "rm_validation": self.synthetic_comparisons.num_validation,
+            },
+            text=self.text,
+            seed=self._seed("synthetic_responses"),
+        )
+
+    def label_settings(self) -> LabelSettings:
+        """Settings of the gold RM's labels."""
+        return LabelSettings(seed=self._seed("synthetic_labels"))
+
+    def backbone_settings(self, proxy_size: str, seed: int) -> LanguageModelSettings:
+        """Settings of the pre-training of one proxy RM's backbone."""
+        size = self.proxy_sizes[proxy_size]
+        return LanguageModelSettings(
+            shape=_shape(size),
+            optimization=OptimizationConfig(
+                learning_rate=size.learning_rate,
+                batch_size=self.backbone.batch_size,
+                num_epochs=self.backbone.num_epochs,
+            ),
+            text=self.text,
+            seed=self._seed("backbone", proxy_size, seed),
+        )
+
+    def proxy_rm_settings(self, proxy_rm: ProxyRM) -> RewardModelSettings:
+        """Settings of one proxy RM. Within a seed, data sets of different sizes are nested."""
+        size = self.proxy_sizes[proxy_rm.proxy_size]
+        return RewardModelSettings(
+            proxy_rm=proxy_rm,
+            num_comparisons=proxy_rm.num_comparisons,
+            num_validation=self.synthetic_comparisons.num_validation,
+            optimization=OptimizationConfig(
+                learning_rate=size.learning_rate * self.proxy_rm.learning_rate_factor,
+                batch_size=self.proxy_rm.batch_size,
+                num_epochs=proxy_rm.num_epochs,
+            ),
+            text=self.text,
+            seed=self._seed("proxy_rm", proxy_rm.proxy_size, proxy_rm.seed),
+            subset_seed=self._seed("synthetic_comparisons", "subset", proxy_rm.seed),
+        )
+
+    def pool_settings(self, policy_size: str) -> PoolSettings:
+        """Settings of one policy's pool of responses."""
+        return PoolSettings(
+            num_prompts=self.best_of_n.num_prompts,
+            num_responses=self.best_of_n.num_responses,
+            text=self.text,
+            seed=self._seed("pool", policy_size),
+        )
+
+    def pool_score_settings(self) -> PoolScoreSettings:
+        """Settings of a pool's gold scores."""
+        return PoolScoreSettings(has_hidden_utility=self.is_embedded)
+
+    def best_of_n_settings(self, run: BestOfNRun) -> BestOfNSettings:
+        """Settings of one best-of-n curve."""
+        return BestOfNSettings(run=run, max_n=self.best_of_n.max_n)
+
+    def ppo_settings(self, run: PPORun) -> PPOSettings:
+        """Settings of one PPO run."""
+        return PPOSettings(
+            run=run,
+            ppo=self.ppo,
+            learning_rate=self.policies[run.policy_size].ppo_learning_rate,
+            num_evaluation_prompts=self.best_of_n.num_prompts,
+            has_hidden_utility=self.is_embedded,
+            text=self.text,
+            seed=self._seed("ppo", run.model_dump_json()),
+        )
+
+    def analysis_settings(self) -> AnalysisSettings:
+        """Settings of the fits and tables."""
+        return AnalysisSettings(
+            main_policy=self.main_policy, analysis=self.analysis, seed=self._seed("analysis")
+        )
+
+    def figure_settings(self) -> FigureSettings:
+        """Settings of the figures."""
+        return FigureSettings(main_policy=self.main_policy)
+
+
+def _shape(config: TransformerConfig) -> TransformerConfig:
+    return TransformerConfig(**config.model_dump(include=set(TransformerConfig.model_fields)))
+
+
+def as_param(settings: StrictModel) -> str:
+    """Settings as one JSON string with sorted keys, for Snakemake to compare."""
+    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+
+
+# Reading a config, and all that can be wrong with it.
+
+
+def read_study(config: Mapping[str, object]) -> Study:
+    """Check a config and build the study.
+
+    Raises
+    ------
+    UserError
+        With every fault found: unknown and missing keys, wrong types, and what does not fit
+        together, each with its key and a remedy.
+    """
+    if not isinstance(config, Mapping) or not config:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UserError(
+            f"the config is {'empty' if not config else 'no mapping of keys to values'}; expected "
+            f"the sections {', '.join(Study.model_fields)}: start from a copy of config/config.yaml"
+        )
+    sections, faults = parse_sections(Study, config)
+    faults += faults_between(sections, config)
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        listed = "\n".join(f"  - {fault}" for fault in faults)
+        raise UserError(f"the config has {count}; nothing was run:\n{listed}")
+    return Study(**sections)  # type: ignore[arg-type]

@@ -1,0 +1,146 @@
+"""Faults of a config that only several of its values together show."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+
+from overopt.data_config import EmbeddedDataConfig, FileDataConfig, SplitConfig
+from overopt.grid import GridConfig, SweepConfig
+from overopt.pool.config import BestOfNConfig
+from overopt.reward_model.config import GoldRMConfig, SyntheticComparisonsConfig
+from overopt.training_config import TextConfig
+
+EMBEDDED_TEXT = {"max_prompt_tokens": 10, "max_response_tokens": 24}
+"""Lengths of the embedded world's texts, in tokens."""
+SMALLEST_VOCABULARY = 259
+
+
+def faults_between(sections: Mapping[str, object], config: Mapping[str, object]) -> list[str]:
+    """What does not fit together, one sentence a fault.
+
+    Each check runs where the sections it needs hold. Of the sizes only the names are asked, which
+    a fault inside of them does not hide: these two are taken from the config as it was written.
+    """
+    named = {
+        name: sizes
+        for name in ("policies", "proxy_sizes")
+        if isinstance(sizes := config.get(name), Mapping) and sizes
+    }
+    known = {**named, **sections}
+    return [
+        fault
+        for names, check in _CHECKS
+        if all(name in known for name in names)
+        for fault in check(*(known[name] for name in names))
+    ]
+
+
+def _check_splits(splits: SplitConfig) -> Iterator[str]:
+    total = sum(splits.model_dump().values())
+    if abs(total - 1) > 1e-9:
+        yield f"splits: the shares sum to {total:.6g}; make them sum to 1"
+
+
+def _check_policies(
+    policies: Collection[str], main_policy: str, gold_rm: GoldRMConfig
+) -> Iterator[str]:
+    yield from _undefined("main_policy", [main_policy], policies, "policies")
+    yield from _undefined("gold_rm.backbone", [gold_rm.backbone], policies, "policies")
+
+
+def _undefined(
+    key: str, names: Collection[str], defined: Collection[str], section: str
+) -> Iterator[str]:
+    for name in names:
+        if name not in defined:
+            yield (
+                f"{key}: {name!r} is not defined; use one of {', '.join(map(str, defined))} or "
+                f"add it to {section}"
+            )
+
+
+def _check_pool(best_of_n: BestOfNConfig) -> Iterator[str]:
+    if best_of_n.max_n > best_of_n.num_responses:
+        yield (
+            f"best_of_n.max_n: {best_of_n.max_n} is larger than the pool "
+            f"(best_of_n.num_responses: {best_of_n.num_responses}); lower max_n or draw more "
+            "responses (four times max_n is advisable)"
+        )
+
+
+def _check_grid(
+    grid: GridConfig,
+    policies: Collection[str],
+    proxy_sizes: Collection[str],
+    synthetic: SyntheticComparisonsConfig,
+) -> Iterator[str]:
+    enabled = {name: sweep for name, sweep in grid.sweeps.items() if sweep.enabled}
+    if not enabled:
+        yield "grid.sweeps: every sweep is switched off, the grid is empty; enable at least one"
+    for name, sweep in enabled.items():
+        key = f"grid.sweeps.{name}"
+        yield from _undefined(f"{key}.policy_sizes", sweep.policy_sizes, policies, "policies")
+        yield from _undefined(f"{key}.proxy_sizes", sweep.proxy_sizes, proxy_sizes, "proxy_sizes")
+        yield from _check_axes(key, sweep, synthetic.num_comparisons)
+
+
+def _check_axes(key: str, sweep: SweepConfig, num_comparisons: int) -> Iterator[str]:
+    for number in sweep.num_comparisons:
+        if number > num_comparisons:
+            yield (
+                f"{key}.num_comparisons: {number} is larger than the number of comparisons there "
+                f"are (synthetic_comparisons.num_comparisons: {num_comparisons}); lower it or "
+                "make more"
+            )
+    for kl_coef in sweep.kl_coefs:
+        if float(f"{kl_coef:g}") != kl_coef:
+            yield (
+                f"{key}.kl_coefs: {kl_coef!r} has more than 6 digits, which a path does not keep; "
+                f"write {kl_coef:g}"
+            )
+
+
+def _check_files(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str]:
+    if not isinstance(data, FileDataConfig):
+        return
+    for key, path in (("demonstrations", data.demonstrations), ("comparisons", data.comparisons)):
+        if not Path(path).is_file():
+            what = "is a folder" if Path(path).is_dir() else "does not exist"
+            yield (
+                f"data.{key}: {path!r} {what}; give the path of a jsonl file, in a copy of the "
+                f"config or as --config 'data={{{key}: PATH}}'"
+            )
+    if data.vocabulary_size < SMALLEST_VOCABULARY:
+        yield (
+            f"data.vocabulary_size: {data.vocabulary_size} is too small; byte-level BPE needs "
+            f"256 bytes and 3 special tokens, so give at least {SMALLEST_VOCABULARY}"
+        )
+
+
+def _check_embedded(data: EmbeddedDataConfig | FileDataConfig, text: TextConfig) -> Iterator[str]:
+    if not isinstance(data, EmbeddedDataConfig):
+        return
+    for key, expected in EMBEDDED_TEXT.items():
+        if (found := getattr(text, key)) != expected:
+            yield f"text.{key}: found {found}; the embedded world needs {expected}: write that"
+
+
+def _check_candidates(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str]:
+    if not isinstance(data, EmbeddedDataConfig):
+        return
+    shares = data.candidates.policy_share + data.candidates.writer_share
+    if shares > 1 + 1e-9:
+        yield (
+            f"data.candidates: policy_share and writer_share sum to {shares:.6g}; lower them to 1 "
+            "or less, the rest are degenerate texts"
+        )
+
+
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
+    (("splits",), _check_splits),
+    (("policies", "main_policy", "gold_rm"), _check_policies),
+    (("best_of_n",), _check_pool),
+    (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),
+    (("data",), _check_files),
+    (("data",), _check_candidates),
+    (("data", "text"), _check_embedded),
+)

@@ -1,0 +1,1 @@
+"""Synthetic comparisons: pairs of responses of the initial policy, labelled by the gold RM."""

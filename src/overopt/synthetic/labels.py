@@ -1,0 +1,56 @@
+"""Gold labels: of two responses the one with the higher gold score is always preferred.
+
+Section 2.1 of Gao et al. 2022 (deterministic labels; sampled ones gave noisier results, fn 4).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.job import Job
+from overopt.models import load_reward_model
+from overopt.randomness import numpy_generator
+from overopt.reward_model.config import LabelSettings
+from overopt.reward_model.scoring import score_sequences
+from overopt.tokens import join
+
+SPLITS = {"rm": "train", "rm_validation": "validation"}
+
+
+def first_is_chosen(
+    first_scores: np.ndarray, second_scores: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which pairs prefer the first response, and which of them are ties, decided by a coin.
+
+    The coin is thrown for every pair, so that one tie more changes no other label.
+    """
+    coin = rng.random(len(first_scores)) < 0.5
+    is_tie = first_scores == second_scores
+    return np.where(is_tie, coin, first_scores > second_scores), is_tie
+
+
+def label_pairs(
+    job: Job, settings: LabelSettings, pairs: Path, gold_rm: Path, comparisons: Path
+) -> None:
+    """Write rows (split, prompt_ids, chosen_ids, rejected_ids, both gold scores, is_tie)."""
+    table = pd.read_parquet(pairs)
+    reward_model = load_reward_model(gold_rm)
+    ids = {name: table[name].tolist() for name in ("first_ids", "second_ids")}
+    scores = {
+        name: score_sequences(reward_model, join(table["prompt_ids"].tolist(), responses))
+        for name, responses in ids.items()
+    }
+    is_first, is_tie = first_is_chosen(
+        scores["first_ids"], scores["second_ids"], numpy_generator(settings.seed, "ties")
+    )
+    rows = {"split": table["split"].map(SPLITS), "prompt_ids": table["prompt_ids"]}
+    for column, takes_first in (("chosen", is_first), ("rejected", ~is_first)):
+        rows[f"{column}_ids"] = [
+            first if take else second
+            for take, first, second in zip(takes_first, *ids.values(), strict=True)
+        ]
+        rows[f"{column}_gold_score"] = np.where(takes_first, *scores.values())
+    pd.DataFrame({**rows, "is_tie": is_tie}).to_parquet(comparisons, index=False)
+    gap = np.abs(scores["first_ids"] - scores["second_ids"]).mean()
+    print(f"{len(table)} comparisons, {int(is_tie.sum())} ties, mean gold difference {gap:.3f}")

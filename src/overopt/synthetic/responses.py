@@ -1,0 +1,46 @@
+"""Pairs of responses of the initial policy to prompts of the reward-modelling part."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.job import Job
+from overopt.models import load_policy
+from overopt.policy.config import SamplingSettings
+from overopt.policy.sampling import sample_responses
+from overopt.randomness import numpy_generator, torch_generator
+from overopt.tokens import encode_prompts, load_tokenizer
+
+
+def sample_pairs(
+    job: Job, settings: SamplingSettings, prompts: Path, policy_dir: Path, pairs: Path
+) -> None:
+    """Write rows (split, prompt_ids, first_ids, second_ids) of token ids.
+
+    Prompts are drawn with replacement from each part; the two responses are independent samples.
+    """
+    table = pd.read_parquet(prompts)
+    rng = numpy_generator(settings.seed, "prompts")
+    drawn = [
+        rng.choice(table.loc[table["split"] == part, "prompt"].to_numpy(str), number)
+        for part, number in settings.num_responses.items()
+    ]
+    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
+    prompt_ids = encode_prompts(
+        tokenizer, np.concatenate(drawn).tolist(), settings.text.max_prompt_tokens
+    )
+    responses = {
+        name: sample_responses(
+            policy,
+            prompt_ids,
+            settings.text.max_response_tokens,
+            torch_generator(settings.seed, name),
+        ).as_lists()
+        for name in ("first_ids", "second_ids")
+    }
+    split = np.repeat(list(settings.num_responses), list(settings.num_responses.values()))
+    pd.DataFrame({"split": split, "prompt_ids": prompt_ids, **responses}).to_parquet(
+        pairs, index=False
+    )
+    print(f"{len(split)} pairs of responses")

@@ -1,0 +1,214 @@
+"""Text to token ids and back: the one formatter of the policies, reward models and PPO.
+
+A prompt is `<bos>` + tokens. A response is tokens + `<eos>`, cut to `max_response_tokens`: one that
+was cut has no `<eos>`. The end of a response is thus a token that can be seen, and prompt and
+response are encoded apart, so that no token straddles the border between them.
+
+No text becomes a special token: a text that spells `<eos>` is encoded as its characters, or refused
+where the tokenizer has no characters (whole words only).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from overopt.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+PAD_TOKEN, BOS_TOKEN, EOS_TOKEN = "<pad>", "<bos>", "<eos>"
+SPECIAL_TOKENS = (PAD_TOKEN, BOS_TOKEN, EOS_TOKEN)
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+
+def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, no special token among them, neither added nor spelled by the text.
+
+    Raises
+    ------
+    UserError: a word-level tokenizer does not know a word, or the text spells a special token that
+    it cannot encode as characters.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    before, backend.encode_special_tokens = backend.encode_special_tokens, True
+    try:
+        encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
+    except Exception as error:
+        # The Rust side has one class for all its errors; a wrong argument has another.
+        if type(error) is not Exception:
+            raise
+        raise UserError(
+            f"the tokenizer cannot encode the text {_start(_first_refused(backend, texts))}:"
+            f" {error}. Use the words of its vocabulary, or train a byte-level tokenizer."
+        ) from error
+    finally:
+        backend.encode_special_tokens = before
+    ids = [encoding.ids for encoding in encodings]
+    _refuse_spelled_specials(tokenizer, texts, ids)
+    return ids
+
+
+def encode_prompts(
+    tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], max_prompt_tokens: int
+) -> list[list[int]]:
+    """Each prompt as `<bos>` + tokens, at most `max_prompt_tokens` ids with the `<bos>`.
+
+    Raises
+    ------
+    UserError: a prompt is longer; it is never cut, since its end is what the response answers.
+    """
+    bos = _special_id(tokenizer, "bos")
+    ids = [[bos, *tokens] for tokens in encode_texts(tokenizer, prompts)]
+    too_long = [index for index, row in enumerate(ids) if len(row) > max_prompt_tokens]
+    if too_long:
+        first, longest = too_long[0], max(map(len, ids))
+        raise UserError(
+            f"text.max_prompt_tokens is {max_prompt_tokens}: the prompt {_start(prompts[first])}"
+            f" has {len(ids[first])} tokens with {tokenizer.bos_token} ({len(too_long):,} of"
+            f" {len(ids):,} prompts are too long, the longest has {longest}). Raise"
+            f" text.max_prompt_tokens to {longest}, or remove the long prompts from the data."
+        )
+    return ids
+
+
+def encode_responses(
+    tokenizer: PreTrainedTokenizerFast, responses: Sequence[str], max_response_tokens: int
+) -> list[list[int]]:
+    """Each response as (tokens + `<eos>`)[:max_response_tokens]: one that is cut has no `<eos>`."""
+    eos = _special_id(tokenizer, "eos")
+    return [[*tokens, eos][:max_response_tokens] for tokens in encode_texts(tokenizer, responses)]
+
+
+def join(
+    prompt_ids: Sequence[Sequence[int]], response_ids: Sequence[Sequence[int]]
+) -> list[list[int]]:
+    """Each prompt followed by its response, as the policies and reward models read them."""
+    pairs = zip(prompt_ids, response_ids, strict=True)
+    return [[*prompt, *response] for prompt, response in pairs]
+
+
+def pad_right(
+    sequences: Sequence[Sequence[int]], pad_id: int, width: int | None = None
+) -> npt.NDArray[np.int64]:
+    """Sequences as one array (B, T), filled with `pad_id` on the right; T = longest, or `width`.
+
+    Raises
+    ------
+    ValueError: a sequence is longer than `width`.
+    """
+    longest = max(map(len, sequences), default=0)
+    width = longest if width is None else width
+    if longest > width:
+        raise ValueError(f"a sequence has {longest} tokens, the width is {width}")
+    padded = np.full((len(sequences), width), pad_id, dtype=np.int64)
+    for row, sequence in zip(padded, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return padded
+
+
+def decode_responses(
+    tokenizer: PreTrainedTokenizerFast, ids: Sequence[Sequence[int]] | npt.NDArray[np.int64]
+) -> list[str]:
+    """Text of each response up to its `<eos>`, special tokens dropped; ids may be padded.
+
+    Ids that are no valid UTF-8 (a policy may sample them) give U+FFFD: ids stay ids wherever a
+    model reads them again.
+    """
+    eos = _special_id(tokenizer, "eos")
+    rows = [[int(token) for token in row] for row in ids]
+    cut = [row[: row.index(eos)] if eos in row else row for row in rows]
+    # Cleaning up would change the text: "a ." to "a.".
+    return [
+        str(tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        for row in cut
+    ]
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Tokenizer of a checkpoint's folder, never from the network, with usable special tokens.
+
+    Raises
+    ------
+    UserError: the folder holds no fast tokenizer, or `pad`, `bos` or `eos` is missing, or `pad` is
+    also `bos` or `eos`: the mask would hide the end of every response from the model.
+    """
+    # Imported here because it takes seconds that the jobs without text need not pay.
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder. Expected the folder of a saved tokenizer.")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    # Whatever a broken folder makes the library raise, the mistake is in the folder.
+    except Exception as error:
+        raise UserError(f"{folder}: holds no tokenizer that can be loaded ({error}).") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise UserError(f"{folder}: not a fast tokenizer. Expected one with a tokenizer.json.")
+    _check_special_tokens(folder, tokenizer)
+    return tokenizer
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Put the tokenizer's files of one folder beside a model in another, byte for byte.
+
+    Saving a loaded tokenizer again would add to its files how it was loaded.
+    """
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(source / name, target / name)
+
+
+def _check_special_tokens(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    pad, bos, eos = tokenizer.pad_token, tokenizer.bos_token, tokenizer.eos_token
+    found = f"{folder}: the tokenizer has pad {pad!r}, bos {bos!r}, eos {eos!r}."
+    if pad is None or bos is None or eos is None:
+        raise UserError(f"{found} Expected all three: add the missing one and save it again.")
+    if pad in (bos, eos):
+        raise UserError(
+            f"{found} Expected a pad token of its own, or the ends of responses are masked: add one"
+            " with tokenizer.add_special_tokens({'pad_token': '<pad>'}), resize the model's"
+            " embeddings, and save both again."
+        )
+
+
+def _first_refused(backend: Tokenizer, texts: Sequence[str]) -> str:
+    for text in texts:
+        try:
+            backend.encode(text, add_special_tokens=False)
+        except Exception:
+            return text
+    raise AssertionError("every text alone is encoded, yet all together are not")
+
+
+def _refuse_spelled_specials(
+    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], ids: list[list[int]]
+) -> None:
+    specials = {_special_id(tokenizer, name) for name in ("pad", "bos", "eos")}
+    for text, row in zip(texts, ids, strict=True):
+        if not specials.isdisjoint(row):
+            raise UserError(
+                f"the text {_start(text)} spells a special token of the tokenizer, which has no"
+                " other way to encode it. Remove the token from the text."
+            )
+
+
+def _special_id(tokenizer: PreTrainedTokenizerFast, name: str) -> int:
+    token_id = getattr(tokenizer, f"{name}_token_id")
+    if not isinstance(token_id, int):
+        raise UserError(f"the tokenizer has no {name} token. Add one and save it again.")
+    return token_id
+
+
+def _start(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -1,0 +1,48 @@
+"""Settings that every training job shares: the shape of a model, its optimization, its text."""
+
+from typing import Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from overopt.strict_model import StrictModel
+
+
+class TransformerConfig(StrictModel):
+    """Shape of a transformer that is trained from scratch."""
+
+    hidden_size: PositiveInt = Field(description="Width of the residual stream (d_model).")
+    num_layers: PositiveInt = Field(description="Number of transformer blocks.")
+    num_heads: PositiveInt = Field(description="Attention heads; must divide hidden_size.")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}; "
+                "choose a divisor"
+            )
+        return self
+
+
+class OptimizationConfig(StrictModel):
+    """Step size, batches and passes of one training job."""
+
+    learning_rate: PositiveFloat = Field(description="Peak learning rate of AdamW.")
+    batch_size: PositiveInt = Field(description="Examples per optimizer step.")
+    num_epochs: PositiveInt = Field(default=1, description="Passes over the training examples.")
+
+
+class TextConfig(StrictModel):
+    """Limits of the text, in tokens. Their sum is the context length of every model."""
+
+    max_prompt_tokens: PositiveInt = Field(
+        description="Longest prompt, `<bos>` included. A longer one is an error, never cut."
+    )
+    max_response_tokens: PositiveInt = Field(
+        description="Longest response, `<eos>` included. A longer one is cut and has no `<eos>`."
+    )
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of prompt and response together."""
+        return self.max_prompt_tokens + self.max_response_tokens

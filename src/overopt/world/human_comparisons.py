@@ -1,0 +1,75 @@
+"""Human comparisons of the embedded world: annotators judge pairs of candidate responses."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.data_config import EmbeddedComparisonSettings
+from overopt.job import Job
+from overopt.models import load_policy
+from overopt.policy.sampling import sample_responses
+from overopt.randomness import numpy_generator, torch_generator
+from overopt.tokens import decode_responses, encode_prompts, load_tokenizer
+from overopt.world.annotators import judge
+from overopt.world.candidates import write_candidates
+
+
+def make_human_comparisons(
+    job: Job,
+    settings: EmbeddedComparisonSettings,
+    prompts: Path,
+    policy_dir: Path,
+    comparisons: Path,
+) -> None:
+    """Write comparisons (prompt, chosen, rejected, split) of candidates of mixed origin.
+
+    Both candidates of a pair are drawn independently: samples of the policy, writers of all
+    degrees of care, degenerate texts. Training and validation pairs have disjoint prompts.
+    """
+    table = pd.read_parquet(prompts)
+    rng = numpy_generator(settings.seed, "prompts")
+    sizes = {"rm": settings.num_comparisons, "rm_validation": settings.num_validation}
+    drawn = np.concatenate(
+        [
+            rng.choice(table.loc[table["split"] == part, "prompt"].to_numpy(str), size)
+            for part, size in sizes.items()
+        ]
+    ).tolist()
+    first, second = (
+        _candidates(drawn, policy_dir, settings, stream) for stream in ("first", "second")
+    )
+    annotators = settings.annotators
+    judged = judge(
+        drawn,
+        first,
+        second,
+        num_annotators=annotators.num_annotators,
+        weight_spread=annotators.weight_spread,
+        inverse_temperature=annotators.inverse_temperature,
+        rng=numpy_generator(settings.seed, "annotators"),
+    )
+    judged["split"] = np.repeat(["train", "validation"], list(sizes.values()))
+    judged.to_parquet(comparisons, index=False)
+    print(f"{len(judged)} comparisons on {len(set(drawn))} prompts")
+
+
+def _candidates(
+    prompts: list[str], policy_dir: Path, settings: EmbeddedComparisonSettings, stream: str
+) -> list[str]:
+    """One candidate response per prompt; the policy samples only where its sample is used."""
+    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
+    encoded = encode_prompts(tokenizer, prompts, settings.text.max_prompt_tokens)
+    sampled = sample_responses(
+        policy,
+        encoded,
+        settings.text.max_response_tokens,
+        torch_generator(settings.seed, f"{stream} samples"),
+    )
+    return write_candidates(
+        prompts,
+        decode_responses(tokenizer, sampled.as_lists()),
+        settings.candidates.policy_share,
+        settings.candidates.writer_share,
+        numpy_generator(settings.seed, f"{stream} candidates"),
+    )

@@ -1,0 +1,209 @@
+"""The sampler: samples of the policy itself, with its log-probabilities, checked by transformers.
+
+Not promised: that the responses to a list of prompts stay the same under another `batch_size`
+(batches share one generator, so that what a row draws depends on the rows beside it).
+"""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from overopt.policy import sampling
+from overopt.policy.sampling import Responses, sample_responses
+from overopt.tokens import pad_right
+
+PAD, BOS, EOS = 0, 1, 2
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@torch.no_grad()
+def forward_logprobs(policy, prompt: list[int], response: list[int]) -> torch.Tensor:
+    """Log-probabilities of a response by one unpadded forward pass of transformers."""
+    ids = torch.tensor([[*prompt, *response]])
+    logprobs = policy(ids).logits[0].log_softmax(-1)
+    steps = torch.arange(len(response)) + len(prompt) - 1
+    return logprobs[steps, torch.tensor(response)]
+
+
+@torch.no_grad()
+def next_token_probabilities(policy, prompt: list[int]) -> np.ndarray:
+    probabilities = policy(torch.tensor([prompt])).logits[0, -1].double().softmax(-1)
+    return probabilities.numpy()
+
+
+def sequence_probabilities(policy, prompt: list[int], length: int) -> dict[tuple[int, ...], float]:
+    """Probability of every response of at most `length` tokens, by enumeration."""
+    ended: dict[tuple[int, ...], float] = {}
+    unfinished = {(): 1.0}
+    for _ in range(length):
+        extended = {
+            (*response, token): probability * share
+            for response, probability in unfinished.items()
+            for token, share in enumerate(next_token_probabilities(policy, [*prompt, *response]))
+        }
+        ended |= {r: p for r, p in extended.items() if r[-1] == EOS}
+        unfinished = {r: p for r, p in extended.items() if r[-1] != EOS}
+    return ended | unfinished
+
+
+def assert_distributed(observed: Counter, expected: dict, number: int) -> None:
+    """Chi-square test at 0.1%; outcomes that are expected less than five times are pooled."""
+    assert set(observed) <= set(expected)
+    rare = [outcome for outcome, p in expected.items() if p * number < 5]
+    counts = [observed[o] for o in expected if o not in rare]
+    means = [p * number for o, p in expected.items() if o not in rare]
+    if rare:
+        counts.append(sum(observed[o] for o in rare))
+        means.append(sum(expected[o] for o in rare) * number)
+    assert chisquare(counts, np.array(means) * (number / sum(means))).pvalue > 1e-3
+
+
+def assert_well_formed(responses: Responses, max_response_tokens: int) -> None:
+    """Each response ends at its first `<eos>` or at the limit; nothing beyond."""
+    assert responses.ids.shape == responses.logprobs.shape
+    assert responses.ids.dtype == responses.lengths.dtype == torch.int64
+    assert responses.logprobs.dtype == torch.float32
+    for row, response in enumerate(responses.as_lists()):
+        length = int(responses.lengths[row])
+        assert 1 <= len(response) == length <= max_response_tokens
+        assert EOS not in response[:-1]
+        assert response[-1] == EOS or length == max_response_tokens
+        assert (responses.ids[row, length:] == PAD).all()
+        assert (responses.logprobs[row, :length] < 0).all()
+        assert (responses.logprobs[row, length:] == 0).all()
+
+
+@pytest.fixture
+def compactions(monkeypatch) -> list[int]:
+    """Sizes of the cache after each removal of finished rows."""
+    kept_rows: list[int] = []
+    keep = sampling._Decoder.keep
+
+    def counting_keep(self, rows):
+        kept_rows.append(len(rows))
+        keep(self, rows)
+
+    monkeypatch.setattr(sampling._Decoder, "keep", counting_keep)
+    return kept_rows
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1024])
+@pytest.mark.parametrize("num_heads", [1, 4])
+def test_logprobs_equal_an_unpadded_forward_pass(
+    build_tiny_policy, ragged_prompts, compactions, batch_size, num_heads
+):
+    policy = build_tiny_policy(3, num_heads=num_heads)
+    prompts = ragged_prompts * 8
+    responses = sample_responses(policy, prompts, 16, rng(), batch_size=batch_size)
+    assert_well_formed(responses, 16)
+    assert bool(compactions) == (batch_size > 1)  # finished rows left the cache on the way
+    for row, (prompt, response) in enumerate(zip(prompts, responses.as_lists(), strict=True)):
+        expected = forward_logprobs(policy, prompt, response)
+        sampled = responses.logprobs[row, : len(response)]
+        torch.testing.assert_close(sampled, expected, atol=1e-5, rtol=0)
+
+
+def test_logprobs_with_prompts_of_one_length(build_tiny_policy, compactions):
+    policy = build_tiny_policy(4)
+    prompts = [[1, 5, 6], [1, 7, 7]] * 20
+    responses = sample_responses(policy, prompts, 10, rng())
+    assert len(compactions) > 1
+    for row, (prompt, response) in enumerate(zip(prompts, responses.as_lists(), strict=True)):
+        expected = forward_logprobs(policy, prompt, response)
+        sampled = responses.logprobs[row, : len(response)]
+        torch.testing.assert_close(sampled, expected, atol=1e-5, rtol=0)
+
+
+def test_a_finished_row_stays_finished(build_tiny_policy, ragged_prompts):
+    # Finished rows go on as ballast for a while and draw more tokens, `<eos>` among them.
+    responses = sample_responses(build_tiny_policy(0, 1.0), ragged_prompts * 100, 12, rng())
+    assert_well_formed(responses, 12)
+    assert len(set(responses.lengths.tolist())) == 12
+
+
+def test_lengths_are_not_searched_by_id(build_tiny_policy, ragged_prompts):
+    responses = sample_responses(build_tiny_policy(0, 1.0), ragged_prompts * 50, 12, rng())
+    for special in (PAD, BOS):
+        inside = [row for row in responses.as_lists() if special in row[:-1]]
+        assert len(inside) > 20
+        assert {row[-1] == EOS for row in inside} == {True, False}
+    assert any(row[-1] == PAD and row[-2] == PAD for row in responses.as_lists())
+    assert_well_formed(responses, 12)
+
+
+def test_sequences_are_distributed_as_the_policy_says(build_tiny_policy, compactions):
+    policy = build_tiny_policy(6, 2.0, vocabulary_size=5, num_layers=1)
+    prompts, number = [[1, 3, 4], [1]], 6000
+    responses = sample_responses(policy, prompts * number, 3, rng()).as_lists()
+    assert compactions
+    for index, prompt in enumerate(prompts):
+        expected = sequence_probabilities(policy, prompt, 3)
+        assert sum(expected.values()) == pytest.approx(1)
+        assert len(expected) == 1 + 4 + 16 * 5
+        assert_distributed(Counter(map(tuple, responses[index::2])), expected, number)
+
+
+def test_no_token_is_suppressed_and_one_token_is_enough(build_tiny_policy):
+    policy, prompt, number = build_tiny_policy(2, 2.0), [1, 3], 20_000
+    responses = sample_responses(policy, [prompt] * number, 1, rng())
+    assert responses.ids.shape == (number, 1)
+    assert (responses.lengths == 1).all()
+    expected = dict(enumerate(next_token_probabilities(policy, prompt)))
+    assert min(expected.values()) > 1e-3  # a truncated tail would be seen
+    assert max(expected.values()) > 0.2
+    assert_distributed(Counter(responses.ids[:, 0].tolist()), expected, number)
+
+
+def test_settings_of_generate_do_not_leak_in(build_tiny_policy, ragged_prompts):
+    policy = build_tiny_policy(5)
+    plain = sample_responses(policy, ragged_prompts * 20, 8, rng())
+    policy.generation_config.update(
+        do_sample=True, top_k=1, temperature=0.1, suppress_tokens=[EOS], repetition_penalty=9.0
+    )
+    assert torch.equal(sample_responses(policy, ragged_prompts * 20, 8, rng()).ids, plain.ids)
+
+
+def test_deterministic_policies_agree_with_generate(build_tiny_policy, ragged_prompts):
+    lengths: set[int] = set()
+    width = max(map(len, ragged_prompts))
+    padded = torch.as_tensor(pad_right([p[::-1] for p in ragged_prompts], PAD, width)).flip(1)
+    is_token = torch.arange(width) >= torch.tensor([[width - len(p)] for p in ragged_prompts])
+    for seed in range(4):
+        policy = build_tiny_policy(seed, 1000.0)
+        with torch.no_grad():
+            policy.transformer.wte.weight[EOS] *= 3  # or none would end
+        generated = policy.generate(
+            padded, attention_mask=is_token.long(), do_sample=False, max_new_tokens=12
+        )[:, width:]
+        responses = sample_responses(policy, ragged_prompts, 12, rng())
+        assert torch.equal(responses.ids[:, : generated.shape[1]], generated)
+        assert int(responses.lengths.max()) == generated.shape[1]
+        assert len({tuple(row) for row in responses.as_lists()}) > 2
+        lengths |= set(responses.lengths.tolist())
+    assert len(lengths) > 3
+    assert 12 in lengths
+
+
+def test_one_seed_gives_the_same_responses(build_tiny_policy, ragged_prompts):
+    policy, prompts = build_tiny_policy(), ragged_prompts * 10
+    first, again, other = (sample_responses(policy, prompts, 8, rng(s)) for s in (1, 1, 2))
+    assert torch.equal(first.ids, again.ids)
+    assert torch.equal(first.logprobs, again.logprobs)
+    assert not torch.equal(first.ids, other.ids)
+    generator = rng(1)
+    sample_responses(policy, prompts, 8, generator)
+    assert not torch.equal(sample_responses(policy, prompts, 8, generator).ids, first.ids)
+
+
+def test_the_global_random_state_is_neither_used_nor_moved(build_tiny_policy, ragged_prompts):
+    policy, state = build_tiny_policy(), torch.get_rng_state()
+    first = sample_responses(policy, ragged_prompts, 8, rng())
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)
+    assert torch.equal(sample_responses(policy, ragged_prompts, 8, rng()).ids, first.ids)

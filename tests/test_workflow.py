@@ -1,0 +1,260 @@
+"""The workflow end to end on the tiny study: results, determinism, exact staleness."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "src")
+GRID_COLUMNS = [
+    "method",
+    "policy_size",
+    "proxy_size",
+    "num_comparisons",
+    "num_epochs",
+    "kl_coef",
+]
+
+pytestmark = pytest.mark.slow
+
+
+def copy_of_repository(folder: Path) -> Path:
+    """What a user's clone holds of the workflow, without results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SOURCES:
+        source = ROOT / name
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=ignore)
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def snakemake(
+    folder: Path, *arguments: str, config: str = "config/test.yaml", check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a copy of the repository; its output on failure."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder / "src"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+    command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", config]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
+    )
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the tiny study finished on two cores."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("two-cores"))
+    snakemake(folder, "--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def results(study: Path) -> Path:
+    return study / "results" / "test"
+
+
+def test_coefficients_are_finite_with_the_promised_columns(results: Path) -> None:
+    table = pd.read_csv(results / "coefficients.csv")
+    promised = [
+        *GRID_COLUMNS,
+        *("num_parameters", "form", "alpha", "alpha_low", "alpha_high"),
+        *("beta", "beta_low", "beta_high", "r2", "num_seeds"),
+    ]
+    assert set(promised) <= set(table.columns)
+    assert set(table["form"]) == {"best_of_n", "rl", "rl_shared_alpha"}
+    assert np.isfinite(table[["alpha", "beta", "r2"]].to_numpy()).all()
+    assert (table["alpha_low"] <= table["alpha_high"]).all()
+    assert not table.duplicated([*GRID_COLUMNS, "form"]).any()
+
+
+def test_every_cell_of_the_grid_is_fitted(results: Path) -> None:
+    table = pd.read_csv(results / "coefficients.csv")
+    assert (table["form"] == "best_of_n").sum() == 5
+    assert (table["form"] == "rl").sum() == 3
+
+
+def test_figures_are_pictures(results: Path) -> None:
+    for figure in ("01a", "01b", "03a", "03b", "03c"):
+        png = (results / "figures" / f"figure_{figure}.png").read_bytes()
+        assert png.startswith(b"\x89PNG")
+        assert len(png) > 10_000
+        assert "<svg" in (results / "figures" / f"figure_{figure}.svg").read_text()
+
+
+def test_models_load_as_ordinary_checkpoints(results: Path) -> None:
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
+
+    policy = AutoModelForCausalLM.from_pretrained(results / "policies/small")
+    tokenizer = AutoTokenizer.from_pretrained(results / "policies/small")
+    ids = tokenizer("write brief calm story about sea with sand :", return_tensors="pt")
+    assert policy(**ids).logits.shape == (1, 9, len(tokenizer))
+    gold = AutoModelForSequenceClassification.from_pretrained(results / "gold_rm")
+    assert gold.config.num_labels == 1
+    assert gold(**ids).logits.shape == (1, 1)
+
+
+def test_curves_measure_everything_on_the_same_prompts(results: Path) -> None:
+    curves = pd.read_parquet(results / "analysis" / "curves.parquet")
+    assert curves.groupby(["method", "proxy_size"])["prompt_id"].nunique().eq(16).all()
+    initial = curves[(curves["method"] == "ppo") & (curves["step"] == 0)]
+    assert initial["kl"].abs().max() < 1e-5
+    best_of_one = curves[(curves["n"] == 1) & (curves["policy_size"] == "small")]
+    assert best_of_one["recalibrated_gold_score"].abs().max() < 1e-9
+    proxy = curves[curves["method"] == "best_of_n"].groupby(["policy_size", "proxy_size", "n"])
+    rising = proxy["proxy_score"].mean().groupby(level=[0, 1])
+    assert rising.apply(lambda scores: scores.is_monotonic_increasing).all()
+
+
+def test_run_records_tell_where_a_result_came_from(results: Path) -> None:
+    record = json.loads((results / "gold_rm" / "run_record.json").read_text())
+    assert record["rule_script"] == "train_gold_rm.py"
+    assert json.loads(record["config"])["num_comparisons"] == 4000
+    assert len(record["code"]) == 64
+    assert set(record["inputs"]) == {
+        "results/test/data/human_comparisons.parquet",
+        "results/test/policies/large/model.safetensors",
+    }
+    assert record["cpu_seconds"] > record["startup_cpu_seconds"] > 0
+
+
+def test_one_core_gives_the_same_bytes_as_two(
+    study: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = copy_of_repository(tmp_path_factory.mktemp("one-core"))
+    snakemake(other, "--cores", "1")
+    files = {
+        path.relative_to(study)
+        for path in (study / "results").rglob("*")
+        if path.is_file() and "logs" not in path.parts and not path.match("*record.json")
+    }
+    assert len(files) > 100
+    different = [
+        str(path)
+        for path in sorted(files)
+        if (study / path).read_bytes() != (other / path).read_bytes()
+    ]
+    assert different == []
+
+
+# Exact staleness: the table of the design, edit by edit, as dry runs on the finished study.
+
+Edit = Callable[[Path], None]
+
+
+def replace_text(path: str, old: str, new: str) -> Edit:
+    def edit(folder: Path) -> None:
+        file = folder / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new))
+
+    return edit
+
+
+def touch_everything(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            path.touch()
+
+
+FITS = {"fits", "figures"}
+PPO = {"ppo"} | FITS
+FROM_PROXY = {"proxy_rm", "best_of_n"} | PPO
+FROM_GOLD = {"gold_rm", "synthetic_comparisons", "pool_gold_scores"} | FROM_PROXY
+EDITS: dict[str, tuple[Edit, set[str]]] = {
+    "nothing": (lambda folder: None, set()),
+    "touch of every file": (touch_everything, set()),
+    "a comment": (
+        replace_text("src/overopt/ppo/rewards.py", "import torch\n", "# a comment\nimport torch\n"),
+        set(),
+    ),
+    "a docstring": (
+        replace_text("src/overopt/models.py", '"""Read a policy,', '"""Load a policy,'),
+        set(),
+    ),
+    "PPO's learning rate": (
+        replace_text("config/test.yaml", "ppo_learning_rate: 1.0e-3", "ppo_learning_rate: 9.0e-4"),
+        PPO,
+    ),
+    "a function of PPO": (
+        replace_text("src/overopt/ppo/rewards.py", "1e-8)", "1e-9)"),
+        PPO,
+    ),
+    "a new seed": (
+        replace_text("config/test.yaml", "seeds: [0]", "seeds: [0, 1]"),
+        {"backbone"} | FROM_PROXY,
+    ),
+    "a new data size": (
+        replace_text("config/test.yaml", "[500, 2000]", "[250, 500, 2000]"),
+        {"proxy_rm", "best_of_n"} | FITS,
+    ),
+    "the figures' style": (
+        replace_text("src/overopt/figure_style.py", '"font.size": ', '"font.size": 1 + '),
+        {"figures"},
+    ),
+    "the annotators' noise": (
+        replace_text("config/test.yaml", "inverse_temperature: 3.0", "inverse_temperature: 2.5"),
+        {"human_comparisons"} | FROM_GOLD,
+    ),
+    "the sampler": (
+        replace_text("src/overopt/policy/sampling.py", "0.2 * len(alive)", "0.3 * len(alive)"),
+        {"human_comparisons", "synthetic_responses", "pool"} | FROM_GOLD,
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reruns_what_it_touches_and_nothing_else(
+    edit: str, study: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "edited"
+    shutil.copytree(study, folder, copy_function=shutil.copy2)
+    change, expected = EDITS[edit]
+    change(folder)
+    assert planned_rules(folder) == expected
+
+
+def planned_rules(folder: Path) -> set[str]:
+    """Rules of which a dry run would run a job (targets left out)."""
+    output = snakemake(
+        folder, "--dry-run", "--workflow-profile", "none", "--max-checksum-file-size", "1TB"
+    )
+    text = output.stdout + output.stderr
+    if "Nothing to be done" in text:
+        return set()
+    return set(re.findall(r"^(?:local)?rule (\w+):", text, flags=re.MULTILINE)) - {"all"}
+
+
+def test_the_workflow_is_lint_free_and_formatted(tmp_path: Path) -> None:
+    folder = copy_of_repository(tmp_path / "lint")
+    assert "Congratulations" in snakemake(folder, "--lint").stderr
+    files = ["Snakefile", "workflow"]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", *files],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,95 @@
+"""
+Best-of-n (Gao et al. 2022, sections 2 and 3.1).
+
+INPUTS
+    data/prompts.parquet, policies/, gold_rm/, proxy_rms/
+OUTPUTS
+    best_of_n/{policy}/pool.parquet, gold_scores.parquet, gold_scale.json
+    best_of_n/{policy}/{proxy RM}/curve.parquet, proxy_scores.parquet
+STEPS
+    pool               draw many responses to each evaluation prompt, once per policy
+    pool_gold_scores   score the pool by the gold RM, once per policy
+    best_of_n          score it by one proxy RM; unbiased estimate for all n at once
+"""
+
+
+rule pool:
+    input:
+        prompts="<results>/data/prompts.parquet",
+        policy="<results>/policies/{policy_size}/model.safetensors",
+    output:
+        pool="<results>/best_of_n/{policy_size}/pool.parquet",
+        record="<results>/best_of_n/{policy_size}/pool_record.json",
+    log:
+        "<results>/logs/pool_{policy_size}.log",
+    priority: 40
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(study.pool_settings(wildcards.policy_size)),
+        code=code("pool"),
+    shell:
+        "python {REPO}/workflow/scripts/pool.py"
+        " --config {params.config:q} --code {params.code}"
+        " --prompts {input.prompts} --policy {input.policy}"
+        " --pool {output.pool} --record {output.record} > {log} 2>&1"
+
+
+rule pool_gold_scores:
+    input:
+        pool="<results>/best_of_n/{policy_size}/pool.parquet",
+        gold_rm="<results>/gold_rm/model.safetensors",
+    output:
+        scores="<results>/best_of_n/{policy_size}/gold_scores.parquet",
+        scale="<results>/best_of_n/{policy_size}/gold_scale.json",
+        record="<results>/best_of_n/{policy_size}/gold_scores_record.json",
+    log:
+        "<results>/logs/pool_gold_scores_{policy_size}.log",
+    priority: 50
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(study.pool_score_settings()),
+        code=code("pool_gold_scores"),
+    shell:
+        "python {REPO}/workflow/scripts/pool_gold_scores.py"
+        " --config {params.config:q} --code {params.code}"
+        " --pool {input.pool} --gold-rm {input.gold_rm}"
+        " --scores {output.scores} --scale {output.scale} --record {output.record} > {log} 2>&1"
+
+
+rule best_of_n:
+    input:
+        pool="<results>/best_of_n/{policy_size}/pool.parquet",
+        gold_scores="<results>/best_of_n/{policy_size}/gold_scores.parquet",
+        proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
+    output:
+        proxy_scores="<results>/best_of_n/{policy_size}/<proxy_rm>/proxy_scores.parquet",
+        curve="<results>/best_of_n/{policy_size}/<proxy_rm>/curve.parquet",
+        record="<results>/best_of_n/{policy_size}/<proxy_rm>/run_record.json",
+    log:
+        "<results>/logs/best_of_n/{policy_size}/<proxy_rm>.log",
+    priority: 20
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(
+            study.best_of_n_settings(
+                BestOfNRun(
+                    policy_size=wildcards.policy_size, proxy_rm=proxy_rm_of(wildcards)
+                )
+            )
+        ),
+        code=code("best_of_n"),
+    shell:
+        "python {REPO}/workflow/scripts/best_of_n.py"
+        " --config {params.config:q} --code {params.code}"
+        " --pool {input.pool} --gold-scores {input.gold_scores} --proxy-rm {input.proxy_rm}"
+        " --proxy-scores {output.proxy_scores} --curve {output.curve}"
+        " --record {output.record} > {log} 2>&1"

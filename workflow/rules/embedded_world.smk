@@ -1,0 +1,59 @@
+"""
+The embedded world: prompts, demonstrations and human comparisons from scratch, offline.
+
+INPUTS
+    nothing but the config; the initial main policy, whose samples the annotators compare
+OUTPUTS
+    data/prompts.parquet, data/demonstrations.parquet, data/tokenizer/
+    data/human_comparisons.parquet
+STEPS
+    demonstrations      split all prompts; writers write on the SFT part
+    human_comparisons   annotators judge pairs of policy samples, writers' and degenerate texts
+"""
+
+
+rule demonstrations:
+    output:
+        prompts="<results>/data/prompts.parquet",
+        demonstrations="<results>/data/demonstrations.parquet",
+        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        tokenizer_config="<results>/data/tokenizer/tokenizer_config.json",
+        record="<results>/data/demonstrations_record.json",
+    log:
+        "<results>/logs/demonstrations.log",
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        config=lambda wildcards: as_param(study.demonstration_settings()),
+        code=code("embedded_demonstrations"),
+    shell:
+        "python {REPO}/workflow/scripts/embedded_demonstrations.py"
+        " --config {params.config:q} --code {params.code}"
+        " --prompts {output.prompts} --demonstrations {output.demonstrations}"
+        " --tokenizer {output.tokenizer} --record {output.record} > {log} 2>&1"
+
+
+rule human_comparisons:
+    input:
+        prompts="<results>/data/prompts.parquet",
+        policy=f"<results>/policies/{study.main_policy}/model.safetensors",
+    output:
+        comparisons="<results>/data/human_comparisons.parquet",
+        record="<results>/data/human_comparisons_record.json",
+    log:
+        "<results>/logs/human_comparisons.log",
+    priority: 100
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(study.embedded_comparison_settings()),
+        code=code("embedded_comparisons"),
+    shell:
+        "python {REPO}/workflow/scripts/embedded_comparisons.py"
+        " --config {params.config:q} --code {params.code}"
+        " --prompts {input.prompts} --policy {input.policy}"
+        " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"

@@ -1,0 +1,37 @@
+"""
+The gold reward model, which stands for the human (Gao et al. 2022, section 2.1).
+
+INPUTS
+    data/human_comparisons.parquet
+    policies/{backbone}/   the SFT checkpoint it starts from
+OUTPUTS
+    gold_rm/   a sequence classifier of transformers with one label
+STEPS
+    gold_rm   fit the pairwise likelihood of the human choices; measure it on held-out prompts
+"""
+
+
+rule gold_rm:
+    input:
+        comparisons="<results>/data/human_comparisons.parquet",
+        backbone=f"<results>/policies/{study.gold_rm.backbone}/model.safetensors",
+    output:
+        beside("<results>/gold_rm", REWARD_MODEL_FILES),
+        model="<results>/gold_rm/model.safetensors",
+        metrics="<results>/gold_rm/metrics.json",
+        record="<results>/gold_rm/run_record.json",
+    log:
+        "<results>/logs/gold_rm.log",
+    priority: 100
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=3000,
+    params:
+        config=lambda wildcards: as_param(study.gold_rm_settings()),
+        code=code("train_gold_rm"),
+    shell:
+        "python {REPO}/workflow/scripts/train_gold_rm.py"
+        " --config {params.config:q} --code {params.code}"
+        " --comparisons {input.comparisons} --backbone {input.backbone}"
+        " --model {output.model} --record {output.record} > {log} 2>&1"

@@ -1,0 +1,64 @@
+"""
+Human data from the user's own files.
+
+INPUTS
+    data.demonstrations   jsonl with prompt, response
+    data.comparisons      jsonl with prompt, chosen, rejected
+OUTPUTS
+    data/prompts.parquet, data/demonstrations.parquet, data/tokenizer/
+    data/human_comparisons.parquet
+STEPS
+    demonstrations      read both files, split their prompts, train a BPE tokenizer
+    human_comparisons   keep the comparisons of the reward-modelling parts
+"""
+
+
+rule demonstrations:
+    input:
+        demonstrations_file=study.data.demonstrations,
+        comparisons_file=study.data.comparisons,
+    output:
+        prompts="<results>/data/prompts.parquet",
+        demonstrations="<results>/data/demonstrations.parquet",
+        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        tokenizer_config="<results>/data/tokenizer/tokenizer_config.json",
+        record="<results>/data/demonstrations_record.json",
+    log:
+        "<results>/logs/demonstrations.log",
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        config=lambda wildcards: as_param(study.demonstration_settings()),
+        code=code("file_demonstrations"),
+    shell:
+        "python {REPO}/workflow/scripts/file_demonstrations.py"
+        " --config {params.config:q} --code {params.code}"
+        " --demonstrations-file {input.demonstrations_file:q}"
+        " --comparisons-file {input.comparisons_file:q}"
+        " --prompts {output.prompts} --demonstrations {output.demonstrations}"
+        " --tokenizer {output.tokenizer} --record {output.record} > {log} 2>&1"
+
+
+rule human_comparisons:
+    input:
+        comparisons_file=study.data.comparisons,
+        prompts="<results>/data/prompts.parquet",
+    output:
+        comparisons="<results>/data/human_comparisons.parquet",
+        record="<results>/data/human_comparisons_record.json",
+    log:
+        "<results>/logs/human_comparisons.log",
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        config=lambda wildcards: "{}",
+        code=code("file_comparisons"),
+    shell:
+        "python {REPO}/workflow/scripts/file_comparisons.py"
+        " --config {params.config:q} --code {params.code}"
+        " --comparisons-file {input.comparisons_file:q} --prompts {input.prompts}"
+        " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"

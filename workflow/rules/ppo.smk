@@ -1,0 +1,48 @@
+"""
+Reinforcement learning against a proxy RM (Gao et al. 2022, sections 2, 3.1, 3.6, Appendix C).
+
+INPUTS
+    data/prompts.parquet, policies/, gold_rm/, proxy_rms/
+OUTPUTS
+    ppo/{policy}/kl-{coefficient}/{proxy RM}/curve.parquet, iterations.csv, the final policy
+STEPS
+    ppo   optimize by PPO; every so many iterations measure KL, proxy and gold on held-out prompts
+"""
+
+
+rule ppo:
+    input:
+        prompts="<results>/data/prompts.parquet",
+        policy="<results>/policies/{policy_size}/model.safetensors",
+        proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
+        gold_rm="<results>/gold_rm/model.safetensors",
+    output:
+        beside("<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>", POLICY_FILES),
+        curve="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/curve.parquet",
+        iterations="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/iterations.csv",
+        model="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/model.safetensors",
+        record="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/run_record.json",
+    log:
+        "<results>/logs/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>.log",
+    priority: 30
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=3000,
+    params:
+        config=lambda wildcards: as_param(
+            study.ppo_settings(
+                PPORun(
+                    policy_size=wildcards.policy_size,
+                    kl_coef=wildcards.kl_coef,
+                    proxy_rm=proxy_rm_of(wildcards),
+                )
+            )
+        ),
+        code=code("ppo"),
+    shell:
+        "python {REPO}/workflow/scripts/ppo.py"
+        " --config {params.config:q} --code {params.code}"
+        " --prompts {input.prompts} --policy {input.policy} --proxy-rm {input.proxy_rm}"
+        " --gold-rm {input.gold_rm} --curve {output.curve} --iterations {output.iterations}"
+        " --model {output.model} --record {output.record} > {log} 2>&1"

@@ -1,0 +1,67 @@
+"""
+Proxy reward models at many sizes and data sizes (Gao et al. 2022, sections 2.1, 3.2, 3.3).
+
+INPUTS
+    data/demonstrations.parquet, data/tokenizer/, synthetic_comparisons/comparisons.parquet
+OUTPUTS
+    backbones/{size}/seed-{seed}/   a causal language model
+    proxy_rms/{size}/{n}-comparisons/{epochs}-epochs/seed-{seed}/   a sequence classifier
+STEPS
+    backbone   pre-train a language model of this size until it knows the prompt
+    proxy_rm   fit the gold labels; measure loss, accuracy and temperature on held-out prompts
+"""
+
+
+rule backbone:
+    input:
+        demonstrations="<results>/data/demonstrations.parquet",
+        tokenizer="<results>/data/tokenizer/tokenizer.json",
+    output:
+        beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
+        model="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
+        metrics="<results>/backbones/{proxy_size}/seed-{seed}/metrics.json",
+        record="<results>/backbones/{proxy_size}/seed-{seed}/run_record.json",
+    log:
+        "<results>/logs/backbone_{proxy_size}_seed-{seed}.log",
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(
+            study.backbone_settings(wildcards.proxy_size, int(wildcards.seed))
+        ),
+        code=code("train_language_model"),
+    shell:
+        "python {REPO}/workflow/scripts/train_language_model.py"
+        " --config {params.config:q} --code {params.code}"
+        " --demonstrations {input.demonstrations} --tokenizer {input.tokenizer}"
+        " --model {output.model} --record {output.record} > {log} 2>&1"
+
+
+rule proxy_rm:
+    input:
+        comparisons="<results>/synthetic_comparisons/comparisons.parquet",
+        backbone="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
+    output:
+        beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES),
+        model="<results>/proxy_rms/<proxy_rm>/model.safetensors",
+        metrics="<results>/proxy_rms/<proxy_rm>/metrics.json",
+        record="<results>/proxy_rms/<proxy_rm>/run_record.json",
+    log:
+        "<results>/logs/proxy_rm/<proxy_rm>.log",
+    priority: 60
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(
+            study.proxy_rm_settings(proxy_rm_of(wildcards))
+        ),
+        code=code("train_proxy_rm"),
+    shell:
+        "python {REPO}/workflow/scripts/train_proxy_rm.py"
+        " --config {params.config:q} --code {params.code}"
+        " --comparisons {input.comparisons} --backbone {input.backbone}"
+        " --model {output.model} --record {output.record} > {log} 2>&1"

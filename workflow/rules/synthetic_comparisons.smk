@@ -1,0 +1,60 @@
+"""
+Synthetic comparisons: what the proxies learn from (Gao et al. 2022, section 2.1).
+
+INPUTS
+    data/prompts.parquet, policies/{main policy}/, gold_rm/
+OUTPUTS
+    synthetic_comparisons/pairs.parquet         token ids of two responses per prompt
+    synthetic_comparisons/comparisons.parquet   which of them the gold RM prefers
+STEPS
+    synthetic_responses     sample pairs of responses of the initial policy (while the gold RM trains)
+    synthetic_comparisons   score both with the gold RM; the higher score is chosen, always
+"""
+
+
+rule synthetic_responses:
+    input:
+        prompts="<results>/data/prompts.parquet",
+        policy=f"<results>/policies/{study.main_policy}/model.safetensors",
+    output:
+        pairs="<results>/synthetic_comparisons/pairs.parquet",
+        record="<results>/synthetic_comparisons/pairs_record.json",
+    log:
+        "<results>/logs/synthetic_responses.log",
+    priority: 50
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(study.synthetic_response_settings()),
+        code=code("synthetic_responses"),
+    shell:
+        "python {REPO}/workflow/scripts/synthetic_responses.py"
+        " --config {params.config:q} --code {params.code}"
+        " --prompts {input.prompts} --policy {input.policy}"
+        " --pairs {output.pairs} --record {output.record} > {log} 2>&1"
+
+
+rule synthetic_comparisons:
+    input:
+        pairs="<results>/synthetic_comparisons/pairs.parquet",
+        gold_rm="<results>/gold_rm/model.safetensors",
+    output:
+        comparisons="<results>/synthetic_comparisons/comparisons.parquet",
+        record="<results>/synthetic_comparisons/comparisons_record.json",
+    log:
+        "<results>/logs/synthetic_comparisons.log",
+    priority: 100
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(study.label_settings()),
+        code=code("synthetic_comparisons"),
+    shell:
+        "python {REPO}/workflow/scripts/synthetic_comparisons.py"
+        " --config {params.config:q} --code {params.code}"
+        " --pairs {input.pairs} --gold-rm {input.gold_rm}"
+        " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"

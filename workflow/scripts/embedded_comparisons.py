@@ -1,0 +1,18 @@
+"""Have the embedded world's annotators compare candidate responses.
+
+python workflow/scripts/embedded_comparisons.py --config '{...}' --prompts prompts.parquet
+    --policy policies/small/model.safetensors --comparisons OUT.parquet --record OUT.json
+"""
+
+from overopt.data_config import EmbeddedComparisonSettings
+from overopt.job import Input, Job, Output, Settings, run
+from overopt.world.human_comparisons import make_human_comparisons
+
+
+def main(job: Job, config: Settings, prompts: Input, policy: Input, comparisons: Output) -> None:
+    settings = EmbeddedComparisonSettings.model_validate_json(config)
+    make_human_comparisons(job, settings, prompts, policy.parent, comparisons)
+
+
+if __name__ == "__main__":
+    run(main)

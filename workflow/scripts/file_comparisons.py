@@ -1,0 +1,18 @@
+"""Keep the human comparisons whose prompts are in the reward-modelling parts.
+
+python workflow/scripts/file_comparisons.py --comparisons-file comparisons.jsonl
+    --prompts prompts.parquet --comparisons OUT.parquet --record OUT.json
+"""
+
+from overopt.human_files import prepare_human_comparisons
+from overopt.job import Input, Job, Output, Settings, run
+
+
+def main(
+    job: Job, config: Settings, comparisons_file: Input, prompts: Input, comparisons: Output
+) -> None:
+    prepare_human_comparisons(job, comparisons_file, prompts, comparisons)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,37 @@
+"""Recalibrate and fit all curves of a study; write its tables.
+
+python workflow/scripts/fits.py --config '{...}' --curve a/curve.parquet --curve b/curve.parquet
+    --metrics a/metrics.json --gold-metrics gold_rm/metrics.json --gold-scale gold_scale.json
+    --curves OUT/curves.parquet --coefficients OUT/coefficients.csv --record OUT.json
+"""
+
+from overopt.analysis import fit_curves
+from overopt.analysis_config import AnalysisSettings
+from overopt.job import Input, Inputs, Job, Output, Settings, run
+
+
+def main(
+    job: Job,
+    config: Settings,
+    curve: Inputs,
+    metrics: Inputs,
+    gold_metrics: Input,
+    gold_scale: Input,
+    curves: Output,
+    coefficients: Output,
+) -> None:
+    settings = AnalysisSettings.model_validate_json(config)
+    fit_curves(
+        job,
+        settings,
+        curve,
+        metrics,
+        gold_metrics,
+        gold_scale,
+        curves.parent,
+        coefficients.parent,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

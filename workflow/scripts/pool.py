@@ -1,0 +1,17 @@
+"""Draw the pool of responses that best-of-n chooses from.
+
+python workflow/scripts/pool.py --config '{...}' --prompts prompts.parquet
+    --policy policies/small/model.safetensors --pool OUT.parquet --record OUT.json
+"""
+
+from overopt.job import Input, Job, Output, Settings, run
+from overopt.pool.config import PoolSettings
+from overopt.pool.sampling import sample_pool
+
+
+def main(job: Job, config: Settings, prompts: Input, policy: Input, pool: Output) -> None:
+    sample_pool(job, PoolSettings.model_validate_json(config), prompts, policy.parent, pool)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,39 @@
+"""Optimize a policy against one proxy RM by PPO, and measure its curve.
+
+python workflow/scripts/ppo.py --config '{...}' --prompts prompts.parquet
+    --policy policies/small/model.safetensors --proxy-rm PROXY/model.safetensors
+    --gold-rm gold_rm/model.safetensors --curve OUT.parquet --iterations OUT.csv
+    --model OUT/model.safetensors --record OUT.json
+"""
+
+from overopt.job import Input, Job, Output, Settings, run
+from overopt.ppo.config import PPOSettings
+from overopt.ppo.job import optimize_policy
+
+
+def main(
+    job: Job,
+    config: Settings,
+    prompts: Input,
+    policy: Input,
+    proxy_rm: Input,
+    gold_rm: Input,
+    curve: Output,
+    iterations: Output,
+    model: Output,
+) -> None:
+    optimize_policy(
+        job,
+        PPOSettings.model_validate_json(config),
+        prompts,
+        policy.parent,
+        proxy_rm.parent,
+        gold_rm.parent,
+        curve,
+        iterations,
+        model.parent,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

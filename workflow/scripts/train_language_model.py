@@ -1,0 +1,21 @@
+"""Fit a language model to the demonstrations: an initial policy, or the backbone of a proxy RM.
+
+python workflow/scripts/train_language_model.py --config '{...}'
+    --demonstrations demonstrations.parquet --tokenizer tokenizer/tokenizer.json
+    --model OUT/model.safetensors --record OUT.json
+"""
+
+from overopt.job import Input, Job, Output, Settings, run
+from overopt.policy.config import LanguageModelSettings
+from overopt.policy.training import fit_to_demonstrations
+
+
+def main(
+    job: Job, config: Settings, demonstrations: Input, tokenizer: Input, model: Output
+) -> None:
+    settings = LanguageModelSettings.model_validate_json(config)
+    fit_to_demonstrations(job, settings, demonstrations, tokenizer.parent, model.parent)
+
+
+if __name__ == "__main__":
+    run(main)
