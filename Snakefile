@@ -26,7 +26,7 @@ wildcard_constraints:
     num_comparisons=r"\d+",
     num_epochs=r"\d+",
     seed=r"\d+",
-    kl_coef=r"[0-9.e-]+",
+    kl_coef=r"[0-9.e+-]+",
 
 
 if study.is_embedded:
@@ -46,3 +46,10 @@ include: "workflow/rules/best_of_n.smk"
 include: "workflow/rules/ppo.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/analysis.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/coefficients.csv",
+        expand("<results>/figures/{figure}.png", figure=FIGURES),

@@ -113,7 +113,7 @@ def test_transformers_loads_it_as_it_was(tmp_path, tokenizer):
 
 def test_the_smallest_vocabulary_is_the_bytes():
     assert len(train_bpe_tokenizer(CORPUS, 259)) == 259
-    with pytest.raises(UserError, match=r"text\.vocabulary_size is 258, expected at least 259"):
+    with pytest.raises(UserError, match=r"data\.vocabulary_size is 258, expected at least 259"):
         train_bpe_tokenizer(CORPUS, 258)
 
 

@@ -89,7 +89,11 @@ def test_a_policy_loads_with_the_auto_class(tmp_path, build_tiny_policy):
         assert not loaded.training
         assert torch.equal(loaded(IDS).logits, policy(IDS).logits)
         assert loaded.lm_head.weight is loaded.transformer.wte.weight
-        tokens = (loaded.config.pad_token_id, loaded.config.bos_token_id, loaded.config.eos_token_id)
+        tokens = (
+            loaded.config.pad_token_id,
+            loaded.config.bos_token_id,
+            loaded.config.eos_token_id,
+        )
         assert tokens == (0, 1, 2)
 
 

@@ -151,7 +151,9 @@ def test_values_are_read_before_each_response_token(build_tiny_policy, ragged_pr
         states = hidden[len(prompt) - 1 : -1]
         expected = module.value_head(states).squeeze(1)
         torch.testing.assert_close(values[row, : len(response)], expected, atol=1e-5, rtol=0)
-        expected = module.policy.lm_head(states).log_softmax(-1).gather(1, ids[0, len(prompt) :, None])
+        expected = (
+            module.policy.lm_head(states).log_softmax(-1).gather(1, ids[0, len(prompt) :, None])
+        )
         sampled = logprobs[row, : len(response)]
         torch.testing.assert_close(sampled, expected.squeeze(1), atol=1e-5, rtol=0)
 

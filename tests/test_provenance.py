@@ -178,7 +178,8 @@ FILES_OF_THE_USER = {
     *("human_files", "comparisons", "splits", "bpe", "tokens"),
     *("data_config", "training_config"),
 }
-REWARD_MODEL = {"reward_model.training", "reward_model.config", "score_units"} | SCORING
+REWARD_MODEL = {"reward_model.training", "reward_model.config", "cells"} | SCORING
+POOL = {"pool.config", "pool.table", "cells"}
 DEPENDENCIES = {
     "embedded_demonstrations": {
         *("world.demonstrations", "world.tokenizer", "splits", "randomness"),
@@ -192,32 +193,25 @@ DEPENDENCIES = {
     "file_demonstrations": FILES_OF_THE_USER,
     "file_comparisons": FILES_OF_THE_USER,
     "train_language_model": {"policy.training", "policy.config"} | MODEL | TRAINING,
-    "train_gold_rm": REWARD_MODEL | MODEL | TRAINING,
-    "train_proxy_rm": REWARD_MODEL | MODEL | TRAINING,
+    "train_gold_rm": {"reward_model.gold"} | REWARD_MODEL | MODEL | TRAINING,
+    "train_proxy_rm": {
+        *("reward_model.proxy", "reward_model.temperature"),
+        *REWARD_MODEL | MODEL | TRAINING,
+    },
     "synthetic_responses": {"synthetic.responses", "policy.config"} | MODEL | SAMPLING,
     "synthetic_comparisons": {
-        *("synthetic.labels", "reward_model.config", "randomness"),
+        *("synthetic.labels", "reward_model.config", "cells", "randomness"),
         *MODEL | SCORING,
     },
-    "pool": {"pool.sampling", "pool.config", "curves"} | MODEL | SAMPLING,
-    "pool_gold_scores": {"pool.scores", "pool.config", "score_units"} | MODEL | SCORING | UTILITY,
-    "best_of_n": {"pool.scores", "pool.config", "best_of_n", "kl", "curves"} | MODEL | SCORING,
-    "ppo": {"ppo", "curves"} | MODEL | TRAINING | SAMPLING | SCORING | UTILITY,
+    "pool": {"pool.sampling", "pool.config", "curves", "cells"} | MODEL | SAMPLING,
+    "pool_gold_scores": {"pool.gold_scores", "score_units"} | POOL | MODEL | SCORING | UTILITY,
+    "best_of_n": {"pool.best_of_n", "best_of_n", "kl", "curves"} | POOL | MODEL | SCORING,
+    "ppo": {"ppo", "curves", "cells"} | MODEL | TRAINING | SAMPLING | SCORING | UTILITY,
     "fits": {
         *("analysis", "analysis_config", "bootstrap", "curve_statistics", "group_curves"),
         *("recalibration", "scaling_laws", "tables", "trends", "randomness"),
     },
     "figures": {"figures", "figure_style", "analysis_config", "scaling_laws"},
-}
-# Imported without need: an edit there reruns the rule for nothing.
-UNNEEDED = {
-    "train_gold_rm": {"grid"},
-    "train_proxy_rm": {"grid"},
-    "synthetic_comparisons": {"grid"},
-    "pool": {"grid"},
-    "pool_gold_scores": {"grid", "best_of_n", "kl", "curves"},
-    "best_of_n": {"grid", "score_units"} | UTILITY,
-    "ppo": {"grid"},
 }
 SCRIPTS = sorted(path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py"))
 
@@ -239,12 +233,11 @@ def is_part_of(module: str, entry: str) -> bool:
 
 def test_the_table_knows_every_script() -> None:
     assert sorted(DEPENDENCIES) == SCRIPTS
-    assert UNNEEDED.keys() <= DEPENDENCIES.keys()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_depends_on_what_it_needs(script: str) -> None:
-    expected = FRAME | DEPENDENCIES[script] | UNNEEDED.get(script, set())
+    expected = FRAME | DEPENDENCIES[script]
     found = modules_of(script)
     unlisted = {m for m in found if not any(is_part_of(m, entry) for entry in expected)}
     unused = {entry for entry in expected if not any(is_part_of(m, entry) for m in found)}
@@ -265,6 +258,9 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
         ("world.demonstrations", {"embedded_demonstrations"}),
         ("bpe", {"file_demonstrations", "file_comparisons"}),
         ("reward_model.training", {"train_gold_rm", "train_proxy_rm"}),
+        ("reward_model.temperature", {"train_proxy_rm"}),
+        ("best_of_n", {"best_of_n"}),
+        ("grid", set()),
         ("policy.training", {"train_language_model"}),
         ("policy.sampling", {"embedded_comparisons", "synthetic_responses", "pool", "ppo"}),
         # The config is read by Snakemake; a job knows its own settings only.

@@ -12,15 +12,15 @@ from overopt.job import Job
 from overopt.models import build_reward_model, load_reward_model, save_model
 from overopt.reward_model import training
 from overopt.reward_model.config import RewardModelSettings
+from overopt.reward_model.gold import train_gold_rm
+from overopt.reward_model.proxy import train_proxy_rm
 from overopt.reward_model.scoring import score_batch, score_sequences
 from overopt.reward_model.training import (
     TokenizedComparisons,
     accuracy,
     pairwise_loss,
     score_differences,
-    train_gold_rm,
     train_on_comparisons,
-    train_proxy_rm,
     validation_metrics,
 )
 from overopt.tokens import copy_tokenizer, pad_right
@@ -107,6 +107,19 @@ def test_the_order_of_sequences_is_kept(build_tiny_reward_model):
     np.testing.assert_allclose(shuffled, scores[order], atol=1e-6)
 
 
+def test_equal_sequences_get_equal_scores(build_tiny_reward_model):
+    """Bit for bit, though sums are rounded differently in batches of different shape."""
+    rng = np.random.default_rng(4)
+    sequences = random_sequences(rng, 300)
+    rows = rng.integers(0, 300, 1000)
+    reward_model = build_tiny_reward_model(hidden_size=48)
+    scores = score_sequences(reward_model, [sequences[row] for row in rows], batch_size=64)
+    for row in range(300):
+        assert len(set(scores[rows == row].tolist())) <= 1
+    comparisons = TokenizedComparisons(sequences, [list(sequence) for sequence in sequences])
+    assert accuracy(score_differences(reward_model, comparisons)) == 0.5
+
+
 def test_the_score_depends_on_the_prompt(build_tiny_reward_model):
     response = [5, 6, 7, EOS]
     prompts = [[1, 3, 4], [1, 4, 3], [1, 3, 3]]
@@ -172,7 +185,9 @@ def test_small_data_takes_smaller_batches(build_tiny_policy):
 
 def test_the_losses_are_those_of_the_reference(build_tiny_policy, compare_reference):
     reward_model = build_reward_model(build_tiny_policy(1, 1.0))
-    losses = train_on_comparisons(reward_model, toy_comparisons(80), settings(), TrainingState(None))
+    losses = train_on_comparisons(
+        reward_model, toy_comparisons(80), settings(), TrainingState(None)
+    )
     compare_reference("reward_model", {"losses": losses.tolist()})
     assert len(losses) == 10
 

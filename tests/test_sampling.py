@@ -160,6 +160,17 @@ def test_no_token_is_suppressed_and_one_token_is_enough(build_tiny_policy):
     assert_distributed(Counter(responses.ids[:, 0].tolist()), expected, number)
 
 
+@pytest.mark.parametrize("uniform", [0.0, 1 - 2**-24])
+def test_an_impossible_token_is_never_drawn(monkeypatch, uniform):
+    """At both ends of the interval the random numbers come from."""
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size, uniform))
+    logits = torch.randn(500, 6, generator=rng())
+    logits[:, 0] = logits[:, -1] = -torch.inf
+    tokens, logprobs = sampling._draw(logits, rng())
+    assert set(tokens.tolist()) == {1 if uniform == 0 else 4}
+    assert logprobs.isfinite().all()
+
+
 def test_settings_of_generate_do_not_leak_in(build_tiny_policy, ragged_prompts):
     policy = build_tiny_policy(5)
     plain = sample_responses(policy, ragged_prompts * 20, 8, rng())

@@ -7,7 +7,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
-from overopt.score_units import soft_label_temperature, within_prompt_sd
+from overopt.reward_model.temperature import soft_label_temperature
+from overopt.score_units import within_prompt_sd
 
 
 def test_within_prompt_sd_ignores_offsets_and_corrects_for_the_mean() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from overopt.grid import BestOfNRun, PPORun, ProxyRM
+from overopt.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.strict_model import StrictModel
 from overopt.study import Study, as_param, read_study
 

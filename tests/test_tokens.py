@@ -176,9 +176,10 @@ def test_unusable_special_tokens_are_refused(tmp_path, words, change, words_expe
     assert all(word in str(caught.value) for word in [str(tmp_path), *words_expected])
 
 
-def test_one_token_for_begin_and_end_is_allowed(tmp_path):
+def test_ids_other_than_those_of_the_models_are_refused(tmp_path):
     word_level(bos_token="<eos>").save_pretrained(tmp_path)
-    assert load_tokenizer(tmp_path).bos_token_id == 2
+    with pytest.raises(UserError, match=r"Their ids are \(0, 2, 2\). Expected \(0, 1, 2\)"):
+        load_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, "{", "{}"])

@@ -86,7 +86,7 @@ def test_batches_hold_rows_of_like_length_in_random_order():
     spread = np.mean([np.ptp(lengths[batch]) for batch in batches])
     assert spread < 25  # 90 without sorting
     means = np.array([lengths[batch].mean() for batch in batches])
-    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.5
+    assert (np.diff(means) > 0).mean() < 0.75  # 0.9 in the order of the buckets
 
 
 def test_rows_left_out_are_not_the_longest():

@@ -33,7 +33,7 @@ def train_bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTraine
     smallest = NUM_BYTES + len(SPECIAL_TOKENS)
     if vocabulary_size < smallest:
         raise UserError(
-            f"text.vocabulary_size is {vocabulary_size}, expected at least {smallest}:"
+            f"data.vocabulary_size is {vocabulary_size}, expected at least {smallest}:"
             f" {NUM_BYTES} bytes and {', '.join(SPECIAL_TOKENS)}."
         )
     corpus = list(texts)

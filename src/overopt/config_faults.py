@@ -101,7 +101,9 @@ def _in_words(section: str, annotation: object, detail: ErrorDetails) -> str:
     elif kind == "string_type" and location[-1:] == ("[key]",):
         return f"{key}: YAML reads this name as {found!r}, which is not text; put it in quotes"
     else:
-        expected = _EXPECTED.get(kind, detail["msg"]).format(**context) + _correction(kind, found)
+        words = _EXPECTED.get(kind)
+        expected = words.format(**context) if words else detail["msg"]
+        expected += _correction(kind, found)
     return f"{key}: {_found(found)}; expected {expected}"
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from overopt.cells import BestOfNRun, PPORun
 from overopt.errors import UserError
-from overopt.grid import BestOfNRun, PPORun
 
 
 def evaluation_prompts(prompts: Path, num_prompts: int) -> list[str]:

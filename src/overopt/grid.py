@@ -11,34 +11,11 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from overopt.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.strict_model import StrictModel
 
 Method = Literal["best_of_n", "ppo"]
 Cell = TypeVar("Cell", bound=StrictModel)
-
-
-class ProxyRM(StrictModel):
-    """One proxy reward model."""
-
-    proxy_size: str
-    num_comparisons: PositiveInt
-    num_epochs: PositiveInt
-    seed: NonNegativeInt
-
-
-class BestOfNRun(StrictModel):
-    """Best-of-n of one policy against one proxy RM."""
-
-    policy_size: str
-    proxy_rm: ProxyRM
-
-
-class PPORun(StrictModel):
-    """PPO of one policy against one proxy RM under one KL penalty."""
-
-    policy_size: str
-    kl_coef: NonNegativeFloat
-    proxy_rm: ProxyRM
 
 
 class SweepConfig(StrictModel):

@@ -26,7 +26,9 @@ from overopt.errors import UserError
 
 Settings = Annotated[str, typer.Option("--config", help="Settings of the job, as JSON.")]
 Input = Annotated[Path, typer.Option(help="Read.", exists=True)]
-Inputs = Annotated[list[Path], typer.Option(help="Read; give the option once per file.")]
+Inputs = Annotated[
+    list[Path], typer.Option(help="Read; give the option once per file.", exists=True)
+]
 Output = Annotated[Path, typer.Option(help="Written.")]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -52,7 +54,10 @@ def run(main: Callable[..., None]) -> None:
     `--code`, the digest of the code (computed where it is not given), and `--record`, the path
     of the run record.
     """
-    typer.run(_recorded(main))
+    # Plain tracebacks: a log is read in an editor, and may be all that is left of a job.
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(_recorded(main))
+    app()
 
 
 def _recorded(main: Callable[..., None]) -> Callable[..., None]:
@@ -66,6 +71,8 @@ def _recorded(main: Callable[..., None]) -> Callable[..., None]:
         code = code or provenance.code_digest(script, REPOSITORY / "src")
         inputs = _inputs(arguments, hints)
         job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs))
+        for output in (value for name, value in arguments.items() if hints[name] == Output):
+            Path(str(output)).parent.mkdir(parents=True, exist_ok=True)
         _make_deterministic()
         _quiet_libraries()
         try:

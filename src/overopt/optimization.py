@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from overopt.errors import UserError
 from overopt.training_state import TrainingState
 
 WARMUP_SHARE = 0.05
@@ -32,7 +33,7 @@ class Progress(TypedDict):
     losses: list[float]
 
 
-class DivergedError(Exception):
+class DivergedError(UserError):
     """The loss is not a number any more."""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 PACKAGE = "overopt"
 RECORDED_PACKAGES = (
@@ -66,7 +67,24 @@ def _normal_form(path: Path) -> str:
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         node.body = [statement for statement in node.body if not _is_bare_string(statement)]
-    return ast.dump(tree)
+    return _described(tree)
+
+
+def _described(node: object) -> str:
+    """A syntax tree as text, without empty and absent fields.
+
+    `ast.dump` would give another text on each minor version of Python.
+    """
+    if isinstance(node, ast.AST):
+        fields = [
+            f"{name}={_described(value)}"
+            for name, value in ast.iter_fields(node)
+            if value is not None and value != []
+        ]
+        return f"{type(node).__name__}({', '.join(fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(_described(item) for item in cast(list[object], node))}]"
+    return repr(node)
 
 
 def _is_bare_string(statement: ast.stmt) -> bool:
@@ -159,4 +177,6 @@ def device_name() -> str:
 def write_json(path: Path, content: object) -> None:
     """Write JSON, indented and with sorted keys, so that equal content is equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+    )

@@ -10,10 +10,12 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from overopt.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTS = ("sft", "rm", "rm_validation", "ppo", "evaluation")
 
@@ -31,7 +33,7 @@ def assign_split(prompt: str, fractions: dict[str, float]) -> str:
     return _part_at(_position(_digest(prompt)), _upper_edges(fractions))
 
 
-def split_prompts(prompts: Iterable[str], fractions: dict[str, float]) -> pd.DataFrame:
+def split_prompts(prompts: Iterable[str], fractions: dict[str, float]) -> "pd.DataFrame":
     """Part of every distinct prompt, ordered by hash: shuffled, whatever the order of the input.
 
     Returns
@@ -42,6 +44,8 @@ def split_prompts(prompts: Iterable[str], fractions: dict[str, float]) -> pd.Dat
     ------
     UserError: as `assign_split`.
     """
+    import pandas as pd  # Snakemake counts prompts as it parses; it needs no table for that
+
     edges = _upper_edges(fractions)
     by_digest = sorted((_digest(prompt), prompt) for prompt in set(prompts))
     columns = {
@@ -51,7 +55,7 @@ def split_prompts(prompts: Iterable[str], fractions: dict[str, float]) -> pd.Dat
     return pd.DataFrame(columns, dtype="str")
 
 
-def require_every_part(frame: pd.DataFrame) -> None:
+def require_every_part(frame: "pd.DataFrame") -> None:
     """Refuse a split (columns prompt, split) in which a part of `PARTS` has no prompt.
 
     Raises

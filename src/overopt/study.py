@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from overopt.analysis_config import AnalysisConfig, AnalysisSettings, FigureSettings
+from overopt.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.config_faults import parse_sections
 from overopt.data_config import (
     EmbeddedComparisonSettings,
@@ -22,7 +23,7 @@ from overopt.data_config import (
     SplitConfig,
 )
 from overopt.errors import UserError
-from overopt.grid import BestOfNRun, GridConfig, PPORun, ProxyRM
+from overopt.grid import GridConfig
 from overopt.policy.config import LanguageModelSettings, SamplingSettings
 from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
 from overopt.ppo.config import PPOConfig, PPOSettings
@@ -212,7 +213,10 @@ class Study(StrictModel):
         )
 
     def proxy_rm_settings(self, proxy_rm: ProxyRM) -> RewardModelSettings:
-        """Settings of one proxy RM. Within a seed, data sets of different sizes are nested."""
+        """Settings of one proxy RM.
+
+        Within a seed, data sets of different sizes are nested and training differs by them only.
+        """
         size = self.proxy_sizes[proxy_rm.proxy_size]
         return RewardModelSettings(
             proxy_rm=proxy_rm,

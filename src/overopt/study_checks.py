@@ -7,7 +7,9 @@ from overopt.data_config import EmbeddedDataConfig, FileDataConfig, SplitConfig
 from overopt.grid import GridConfig, SweepConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.reward_model.config import GoldRMConfig, SyntheticComparisonsConfig
+from overopt.splits import assign_split
 from overopt.training_config import TextConfig
+from overopt.world.prompts import all_prompts
 
 EMBEDDED_TEXT = {"max_prompt_tokens": 10, "max_response_tokens": 24}
 """Lengths of the embedded world's texts, in tokens."""
@@ -135,6 +137,22 @@ def _check_candidates(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str
         )
 
 
+def _check_evaluation_prompts(
+    data: EmbeddedDataConfig | FileDataConfig, splits: SplitConfig, best_of_n: BestOfNConfig
+) -> Iterator[str]:
+    """Of files the prompts are known only once they are read; the pool's job checks them then."""
+    if not isinstance(data, EmbeddedDataConfig) or any(_check_splits(splits)):
+        return
+    fractions = splits.model_dump()
+    parts = [assign_split(prompt.text, fractions) for prompt in all_prompts()]
+    available = parts.count("evaluation")
+    if best_of_n.num_prompts > available:
+        yield (
+            f"best_of_n.num_prompts: {best_of_n.num_prompts} is larger than the evaluation part "
+            f"of the prompts ({available}); lower it or raise splits.evaluation"
+        )
+
+
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("splits",), _check_splits),
     (("policies", "main_policy", "gold_rm"), _check_policies),
@@ -143,4 +161,5 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("data",), _check_files),
     (("data",), _check_candidates),
     (("data", "text"), _check_embedded),
+    (("data", "splits", "best_of_n"), _check_evaluation_prompts),
 )

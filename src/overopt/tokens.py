@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAD_TOKEN, BOS_TOKEN, EOS_TOKEN = "<pad>", "<bos>", "<eos>"
 SPECIAL_TOKENS = (PAD_TOKEN, BOS_TOKEN, EOS_TOKEN)
+SPECIAL_IDS = (0, 1, 2)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -179,6 +180,12 @@ def _check_special_tokens(folder: Path, tokenizer: PreTrainedTokenizerFast) -> N
             f"{found} Expected a pad token of its own, or the ends of responses are masked: add one"
             " with tokenizer.add_special_tokens({'pad_token': '<pad>'}), resize the model's"
             " embeddings, and save both again."
+        )
+    ids = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    if ids != SPECIAL_IDS:
+        raise UserError(
+            f"{found} Their ids are {ids}. Expected {SPECIAL_IDS}, which the models are built with;"
+            " use a tokenizer that the workflow made."
         )
 
 

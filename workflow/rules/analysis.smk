@@ -19,7 +19,7 @@ FIGURES = ("figure_01a", "figure_01b", "figure_03a", "figure_03b", "figure_03c")
 
 rule fits:
     input:
-        curves=[best_of_n_curves, ppo_curves],
+        curves=curve_files,
         metrics=proxy_rm_metrics,
         gold_metrics="<results>/gold_rm/metrics.json",
         gold_scale=f"<results>/best_of_n/{study.main_policy}/gold_scale.json",
@@ -77,12 +77,5 @@ rule figures:
         "python {REPO}/workflow/scripts/figures.py"
         " --config {params.config:q} --code {params.code}"
         " --curves {input.curves} --coefficients {input.coefficients}"
-        " --trend-lines {input.trend_lines} --figures {output[0]}"
+        " --trend-lines {input.trend_lines} --figures $(dirname {output.record})"
         " --record {output.record} > {log} 2>&1"
-
-
-rule all:
-    default_target: True
-    input:
-        "<results>/coefficients.csv",
-        "<results>/figures/figure_01a.png",

@@ -7,6 +7,7 @@ its script and of all the script imports from the package.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -19,12 +20,11 @@ REPO = (
 SOURCE = REPO / "src"
 sys.path.insert(0, str(SOURCE))
 # Jobs find the package also where an environment has not installed it.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])
+os.environ.update(
+    PYTHONPATH=os.pathsep.join([str(SOURCE), *filter(None, [os.getenv("PYTHONPATH")])])
 )
 
-from overopt.errors import UserError
-from overopt.grid import BestOfNRun, PPORun, ProxyRM
+from overopt.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.provenance import code_digest
 from overopt.study import as_param, read_study
 
@@ -79,6 +79,22 @@ def alternatives(values):
     return "|".join(sorted({re.escape(str(value)) for value in values}))
 
 
-def kl_text(kl_coef):
-    """A KL penalty as it stands in a path."""
-    return f"{kl_coef:g}"
+def curve_files(wildcards):
+    """Every curve of the study: best-of-n, then PPO."""
+    best_of_n = [
+        f"<results>/best_of_n/{run.policy_size}/{path_of(run.proxy_rm)}/curve.parquet"
+        for run in study.best_of_n_runs()
+    ]
+    ppo = [
+        f"<results>/ppo/{run.policy_size}/kl-{run.kl_coef:g}/{path_of(run.proxy_rm)}/curve.parquet"
+        for run in study.ppo_runs()
+    ]
+    return best_of_n + ppo
+
+
+def proxy_rm_metrics(wildcards):
+    """Validation metrics of every proxy RM of the study."""
+    return [
+        f"<results>/proxy_rms/{path_of(proxy_rm)}/metrics.json"
+        for proxy_rm in study.proxy_rms()
+    ]

@@ -6,8 +6,8 @@ python workflow/scripts/best_of_n.py --config '{...}' --pool pool.parquet
 """
 
 from overopt.job import Input, Job, Output, Settings, run
+from overopt.pool.best_of_n import best_of_n_curve
 from overopt.pool.config import BestOfNSettings
-from overopt.pool.scores import best_of_n_curve
 
 
 def main(

@@ -2,7 +2,7 @@
 
 python workflow/scripts/figures.py --config '{"main_policy": "small"}'
     --curves binned_curves.csv --coefficients coefficients.csv --trend-lines trend_lines.csv
-    --figures OUT/figure_01a.png --record OUT.json
+    --figures OUT --record OUT.json
 """
 
 from overopt.analysis_config import FigureSettings
@@ -19,7 +19,7 @@ def main(
     figures: Output,
 ) -> None:
     settings = FigureSettings.model_validate_json(config)
-    draw_figures(settings.main_policy, curves, coefficients, trend_lines, figures.parent)
+    draw_figures(settings.main_policy, curves, coefficients, trend_lines, figures)
 
 
 if __name__ == "__main__":

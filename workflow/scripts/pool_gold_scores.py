@@ -6,7 +6,7 @@ python workflow/scripts/pool_gold_scores.py --config '{...}' --pool pool.parquet
 
 from overopt.job import Input, Job, Output, Settings, run
 from overopt.pool.config import PoolScoreSettings
-from overopt.pool.scores import score_pool_by_gold
+from overopt.pool.gold_scores import score_pool_by_gold
 
 
 def main(

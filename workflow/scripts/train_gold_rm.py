@@ -6,7 +6,7 @@ python workflow/scripts/train_gold_rm.py --config '{...}' --comparisons comparis
 
 from overopt.job import Input, Job, Output, Settings, run
 from overopt.reward_model.config import RewardModelSettings
-from overopt.reward_model.training import train_gold_rm
+from overopt.reward_model.gold import train_gold_rm
 
 
 def main(job: Job, config: Settings, comparisons: Input, backbone: Input, model: Output) -> None:

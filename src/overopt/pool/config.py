@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from overopt.grid import BestOfNRun
+from overopt.cells import BestOfNRun
 from overopt.strict_model import StrictModel
 from overopt.training_config import TextConfig
 

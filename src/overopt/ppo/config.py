@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from overopt.grid import PPORun
+from overopt.cells import PPORun
 from overopt.strict_model import StrictModel
 from overopt.training_config import TextConfig
 
@@ -37,7 +37,13 @@ class PPOConfig(StrictModel):
     stop_kl: PositiveFloat = Field(
         default=45.0, description="Stop when an evaluation's KL exceeds this (nats)."
     )
-    evaluate_every: PositiveInt = Field(default=2, description="Iterations between evaluations.")
+    evaluate_every: PositiveInt = Field(
+        default=5, description="Iterations between evaluations, at most."
+    )
+    evaluate_at_sqrt_kl: PositiveFloat = Field(
+        default=0.2,
+        description="Also evaluate when sqrt(KL), KL in nats, has moved by this since the last.",
+    )
     num_evaluation_responses: PositiveInt = Field(
         default=4, description="Responses per evaluation prompt at each evaluation."
     )

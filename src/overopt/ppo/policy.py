@@ -106,9 +106,15 @@ class PolicyWithValueHead(torch.nn.Module):
         torch.nn.init.zeros_(self.value_head.weight)
         torch.nn.init.zeros_(self.value_head.bias)
 
-    def forward(self, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities of the response tokens and values before them, both (B, T)."""
-        states = response_states(self.policy.transformer, episodes)
+    def forward(
+        self, episodes: Episodes, *, is_trunk_frozen: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities of the response tokens and values before them, both (B, T).
+
+        With a frozen trunk only the value head gets gradients.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_trunk_frozen):
+            states = response_states(self.policy.transformer, episodes)
         logprobs = logprobs_of(token_log_distributions(self.policy, states), episodes.response_ids)
         return logprobs, self.value_head(states).squeeze(-1).float()
 

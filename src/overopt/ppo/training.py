@@ -160,7 +160,7 @@ class PPOTrainer:
             evaluations, iterations = progress["evaluations"], progress["iterations"]
             print(f"resumed after iteration {step}", flush=True)
         while True:
-            if step % self._config.evaluate_every == 0:
+            if self._is_evaluation_due(step, evaluations, iterations):
                 measured = evaluator.evaluate(self.policy, self._generators["evaluation"])
                 evaluations.append({"step": step, "measured": measured})
                 means = {name: sum(values) / len(values) for name, values in measured.items()}
@@ -175,6 +175,22 @@ class PPOTrainer:
                 progress = Progress(step=step, evaluations=evaluations, iterations=iterations)
                 state.save(self._module, self._optimizer, progress, self._generators)
         return evaluations, iterations
+
+    def _is_evaluation_due(
+        self, step: int, evaluations: list[Evaluation], iterations: list[Iteration]
+    ) -> bool:
+        """Whether this step lies on the grid of steps, or sqrt(KL) has moved since the last.
+
+        Late in a run a few iterations can cross ten nats; without the second rule the fall of
+        gold would be two points. The KL is that of the last rollout, which costs nothing.
+        """
+        last_step = self._config.num_iterations
+        if step % self._config.evaluate_every == 0 or step == last_step or not iterations:
+            return True
+        kl_then = sum(evaluations[-1]["measured"]["kl"]) / len(evaluations[-1]["measured"]["kl"])
+        kl_now = max(iterations[-1]["metrics"]["kl_k1"], 0.0)
+        moved = abs(math.sqrt(kl_now) - math.sqrt(max(kl_then, 0.0)))
+        return moved >= self._config.evaluate_at_sqrt_kl
 
     def _measure_reward_scale(self) -> RewardScale:
         """Score samples of the initial policy on training prompts."""
@@ -267,7 +283,7 @@ class PPOTrainer:
         """One optimizer step on one minibatch."""
         config = self._config
         episodes = rollout.episodes.select(rows)
-        logprobs, values = self._prepared(episodes)
+        logprobs, values = self._prepared(episodes, is_trunk_frozen=is_warmup)
         if is_first:
             _check_ratio(logprobs.detach(), rollout.logprobs[rows], episodes.mask)
         surrogate, clipped_share = policy_loss(
@@ -278,8 +294,8 @@ class PPOTrainer:
             config.cliprange,
         )
         error = value_loss(values, rollout.returns[rows], episodes.mask)
-        # During the warm-up the trunk must not move: its group has learning rate 0, and the
-        # policy's loss stays out of Adam's moments.
+        # During the warm-up nothing but the value head gets a gradient: no stale moments of
+        # Adam's and no share of the gradient's norm carry over to the policy's first step.
         loss = config.vf_coef * error + (0.0 if is_warmup else surrogate)
         if not math.isfinite(loss.item()):
             raise DivergedError(

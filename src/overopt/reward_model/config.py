@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from overopt.grid import ProxyRM
+from overopt.cells import ProxyRM
 from overopt.strict_model import StrictModel
 from overopt.training_config import OptimizationConfig, TextConfig
 

@@ -34,18 +34,22 @@ def score_sequences(
 ) -> np.ndarray:
     """Scores (N,), float32, of N sequences of token ids (prompt and response joined).
 
-    Sequences of like length share a batch; the result is in the order given.
+    Sequences of like length share a batch; the result is in the order given. A sequence that
+    repeats is scored once: batches of different shape round differently, and equal responses
+    have to tie.
     """
-    lengths = np.fromiter((len(sequence) for sequence in sequences), dtype=np.int64)
+    rows_of = {sequence: row for row, sequence in enumerate(dict.fromkeys(map(tuple, sequences)))}
+    distinct = list(rows_of)
+    lengths = np.fromiter(map(len, distinct), dtype=np.int64)
     order = np.argsort(lengths, kind="stable")
-    scores = np.empty(len(sequences), dtype=np.float32)
+    scores = np.empty(len(distinct), dtype=np.float32)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        input_ids = pad_right([sequences[row] for row in rows], PAD_ID)
+        input_ids = pad_right([distinct[row] for row in rows], PAD_ID)
         batch = score_batch(
             reward_model,
             torch.as_tensor(input_ids, device=reward_model.device),
             torch.as_tensor(lengths[rows], device=reward_model.device),
         )
         scores[rows] = batch.cpu().numpy()
-    return scores
+    return scores[[rows_of[tuple(sequence)] for sequence in sequences]]

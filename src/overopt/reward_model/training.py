@@ -2,8 +2,8 @@
 Reward-model training on comparisons (Gao et al. 2022, section 2.1).
 
 Loss -log sigmoid(score of the chosen - score of the rejected): the Bradley-Terry likelihood, which
-leaves one offset per prompt free. The gold RM starts from a policy's SFT checkpoint, a proxy RM
-from a backbone of its own size that was pre-trained on the demonstrations.
+leaves one offset per prompt free. What the gold RM and the proxy RMs share; `gold` and `proxy`
+hold what they do not.
 """
 
 from collections.abc import Mapping
@@ -30,14 +30,7 @@ from overopt.provenance import write_json
 from overopt.randomness import numpy_generator
 from overopt.reward_model.config import RewardModelSettings
 from overopt.reward_model.scoring import score_batch, score_sequences
-from overopt.score_units import soft_label_temperature
-from overopt.tokens import (
-    copy_tokenizer,
-    encode_prompts,
-    encode_responses,
-    load_tokenizer,
-    pad_right,
-)
+from overopt.tokens import copy_tokenizer, pad_right
 from overopt.training_state import TrainingState
 
 
@@ -120,10 +113,9 @@ def _columns(input_ids: torch.Tensor, width: int) -> torch.Tensor:
 def score_differences(
     reward_model: GPT2ForSequenceClassification, comparisons: TokenizedComparisons
 ) -> np.ndarray:
-    """Score of the chosen minus score of the rejected response, (N,)."""
-    return score_sequences(reward_model, comparisons.chosen) - score_sequences(
-        reward_model, comparisons.rejected
-    )
+    """Score of the chosen minus score of the rejected response, (N,); 0 where they are equal."""
+    scores = score_sequences(reward_model, [*comparisons.chosen, *comparisons.rejected])
+    return scores[: len(comparisons)] - scores[len(comparisons) :]
 
 
 def validation_metrics(differences: np.ndarray) -> dict[str, float]:
@@ -134,72 +126,7 @@ def validation_metrics(differences: np.ndarray) -> dict[str, float]:
     }
 
 
-def train_gold_rm(
-    job: Job, settings: RewardModelSettings, comparisons: Path, backbone: Path, model_dir: Path
-) -> None:
-    """Train the gold RM on human comparisons (text); write its checkpoint and metrics."""
-    tokenizer = load_tokenizer(backbone)
-    table = pd.read_parquet(comparisons)
-    limits = settings.text
-    prompts = encode_prompts(tokenizer, table["prompt"].tolist(), limits.max_prompt_tokens)
-
-    def joined(column: str) -> list[list[int]]:
-        responses = encode_responses(tokenizer, table[column].tolist(), limits.max_response_tokens)
-        return [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)]
-
-    tokenized = TokenizedComparisons(joined("chosen"), joined("rejected"))
-    training, validation = _training_and_validation(tokenized, table["split"], settings)
-    reward_model, losses = _fit(job, settings, backbone, training, model_dir)
-    metrics = validation_metrics(score_differences(reward_model, validation))
-    _write_metrics(model_dir, reward_model, training, validation, losses, metrics)
-
-
-def proxy_cell(settings: RewardModelSettings) -> dict[str, int | str]:
-    """The keys of a proxy RM's cell, which its metrics carry into the tables."""
-    if settings.proxy_rm is None:
-        raise ValueError("the gold RM is no cell of the grid")
-    return settings.proxy_rm.model_dump()
-
-
-def train_proxy_rm(
-    job: Job, settings: RewardModelSettings, comparisons: Path, backbone: Path, model_dir: Path
-) -> None:
-    """Train one proxy RM on synthetic comparisons (token ids); write its checkpoint and metrics.
-
-    Each seed takes its own random subset of the comparisons, the same for all RM sizes, and
-    nested: fewer comparisons are the first of more. The temperature that calibrates the proxy to
-    the gold RM's soft labels (section 2.2) is measured on the validation comparisons.
-    """
-    table = pd.read_parquet(comparisons)
-    tokenized = TokenizedComparisons(
-        *(
-            [[*p, *r] for p, r in zip(table["prompt_ids"], table[column], strict=True)]
-            for column in ("chosen_ids", "rejected_ids")
-        )
-    )
-    training, validation = _training_and_validation(tokenized, table["split"], settings)
-    reward_model, losses = _fit(job, settings, backbone, training, model_dir)
-    differences = score_differences(reward_model, validation)
-    held_out = table[table["split"] == "validation"].iloc[: settings.num_validation]
-    gold_differences = held_out["chosen_gold_score"] - held_out["rejected_gold_score"]
-    soft_labels = 1 / (1 + np.exp(-gold_differences.to_numpy(np.float64)))
-    metrics: dict[str, float | str] = {**validation_metrics(differences)}
-    temperature = soft_label_temperature(differences, soft_labels)
-    metrics["temperature"] = temperature
-    metrics["soft_label_loss"] = _soft_label_loss(differences, soft_labels, 1.0)
-    metrics["recalibrated_soft_label_loss"] = _soft_label_loss(
-        differences, soft_labels, temperature
-    )
-    metrics |= proxy_cell(settings)
-    _write_metrics(model_dir, reward_model, training, validation, losses, metrics)
-
-
-def _soft_label_loss(differences: np.ndarray, soft_labels: np.ndarray, temperature: float) -> float:
-    logits = differences.astype(np.float64) / temperature
-    return float((np.logaddexp(0, -logits) + (1 - soft_labels) * logits).mean())
-
-
-def _training_and_validation(
+def split_comparisons(
     tokenized: TokenizedComparisons, split: pd.Series, settings: RewardModelSettings
 ) -> tuple[TokenizedComparisons, TokenizedComparisons]:
     """The comparisons to train on (a random subset of this seed) and those to validate on."""
@@ -225,13 +152,14 @@ def _name(settings: RewardModelSettings) -> str:
     return "gold RM" if settings.proxy_rm is None else f"proxy RM {settings.proxy_rm.proxy_size}"
 
 
-def _fit(
+def fit_reward_model(
     job: Job,
     settings: RewardModelSettings,
     backbone: Path,
     training: TokenizedComparisons,
     model_dir: Path,
 ) -> tuple[GPT2ForSequenceClassification, np.ndarray]:
+    """Train a reward model from a backbone and write its checkpoint; it and its losses."""
     reward_model = build_reward_model(load_policy(backbone))
     state = TrainingState(model_dir / "training_state.safetensors", job.fingerprint)
     losses = train_on_comparisons(reward_model, training, settings, state)
@@ -241,7 +169,7 @@ def _fit(
     return reward_model, losses
 
 
-def _write_metrics(
+def write_metrics(
     model_dir: Path,
     reward_model: GPT2ForSequenceClassification,
     training: TokenizedComparisons,
@@ -249,6 +177,7 @@ def _write_metrics(
     losses: np.ndarray,
     metrics: Mapping[str, float | str],
 ) -> None:
+    """Write metrics.json: sizes, training loss and the validation metrics given."""
     metrics = {
         "num_parameters": num_parameters(reward_model),
         "num_comparisons": len(training),

@@ -36,11 +36,13 @@ def label_pairs(
     """Write rows (split, prompt_ids, chosen_ids, rejected_ids, both gold scores, is_tie)."""
     table = pd.read_parquet(pairs)
     reward_model = load_reward_model(gold_rm)
+    prompts = table["prompt_ids"].tolist()
     ids = {name: table[name].tolist() for name in ("first_ids", "second_ids")}
-    scores = {
-        name: score_sequences(reward_model, join(table["prompt_ids"].tolist(), responses))
-        for name, responses in ids.items()
-    }
+    # One call for both, so that a response that was drawn twice ties with itself.
+    both = score_sequences(
+        reward_model, join([*prompts, *prompts], [*ids["first_ids"], *ids["second_ids"]])
+    )
+    scores = dict(zip(ids, np.split(both, 2), strict=True))
     is_first, is_tie = first_is_chosen(
         scores["first_ids"], scores["second_ids"], numpy_generator(settings.seed, "ties")
     )

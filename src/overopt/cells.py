@@ -1,0 +1,29 @@
+"""The cells of the grid: one proxy reward model, and one optimization against it."""
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from overopt.strict_model import StrictModel
+
+
+class ProxyRM(StrictModel):
+    """One proxy reward model."""
+
+    proxy_size: str
+    num_comparisons: PositiveInt
+    num_epochs: PositiveInt
+    seed: NonNegativeInt
+
+
+class BestOfNRun(StrictModel):
+    """Best-of-n of one policy against one proxy RM."""
+
+    policy_size: str
+    proxy_rm: ProxyRM
+
+
+class PPORun(StrictModel):
+    """PPO of one policy against one proxy RM under one KL penalty."""
+
+    policy_size: str
+    kl_coef: NonNegativeFloat
+    proxy_rm: ProxyRM

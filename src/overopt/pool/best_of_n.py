@@ -1,0 +1,50 @@
+"""Scores of a pool by one proxy RM, which give its whole best-of-n curve."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.best_of_n import best_of_n_scores
+from overopt.curves import curve_table
+from overopt.job import Job
+from overopt.kl import best_of_n_kl, default_ns
+from overopt.models import load_reward_model, num_parameters
+from overopt.pool.config import BestOfNSettings
+from overopt.pool.table import by_prompt
+from overopt.reward_model.scoring import score_sequences
+from overopt.tokens import join
+
+
+def best_of_n_curve(
+    job: Job,
+    settings: BestOfNSettings,
+    pool: Path,
+    gold_scores: Path,
+    proxy_rm: Path,
+    proxy_scores: Path,
+    curve: Path,
+) -> None:
+    """Write the proxy's score of every response and the curve for all n up to `max_n`."""
+    table = pd.read_parquet(pool)
+    sequences = join(table["prompt_ids"].tolist(), table["response_ids"].tolist())
+    scored = pd.read_parquet(gold_scores)
+    reward_model = load_reward_model(proxy_rm)
+    scored["proxy_score"] = score_sequences(reward_model, sequences)
+    scored[["prompt_id", "proxy_score"]].to_parquet(proxy_scores, index=False)
+    distinct = scored.groupby("prompt_id")["proxy_score"].nunique().sum()
+    print(f"{1 - distinct / len(scored):.2%} of the proxy scores repeat another of their prompt")
+    scores = {
+        name: by_prompt(scored, name)
+        for name in ("proxy_score", "gold_score", "human_score")
+        if name in scored
+    }
+    ns = default_ns(settings.max_n)
+    measurements = {
+        name: values.T
+        for name, values in best_of_n_scores(scores["proxy_score"], scores, ns).items()
+    }
+    num_prompts = len(scores["proxy_score"])
+    measurements["kl"] = np.repeat(best_of_n_kl(ns)[:, None], num_prompts, axis=1)
+    rows = curve_table(settings.run, num_parameters(reward_model), ns, measurements)
+    rows.to_parquet(curve, index=False)

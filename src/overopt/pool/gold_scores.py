@@ -1,0 +1,50 @@
+"""Scores of a pool by the gold RM, and the unit they give."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.job import Job
+from overopt.models import load_reward_model
+from overopt.pool.config import PoolScoreSettings
+from overopt.pool.table import by_prompt
+from overopt.provenance import write_json
+from overopt.reward_model.scoring import score_sequences
+from overopt.score_units import within_prompt_sd
+from overopt.tokens import decode_responses, join, load_tokenizer
+
+
+def score_pool_by_gold(
+    job: Job, settings: PoolScoreSettings, pool: Path, gold_rm: Path, scores: Path, scale: Path
+) -> None:
+    """Write gold_score (and human_score) of every response, in the pool's order, and their units.
+
+    The units are standard deviations on this policy: within prompts, because a Bradley-Terry
+    score has an arbitrary offset per prompt, and in total.
+    """
+    table = pd.read_parquet(pool)
+    sequences = join(table["prompt_ids"].tolist(), table["response_ids"].tolist())
+    gold_scores = score_sequences(load_reward_model(gold_rm), sequences)
+    rows = {"prompt_id": table["prompt_id"], "gold_score": gold_scores}
+    if settings.has_hidden_utility:
+        rows["human_score"] = _hidden_utilities(table, gold_rm)
+    scored = pd.DataFrame(rows)
+    scored.to_parquet(scores, index=False)
+    units: dict[str, float] = {}
+    for name in ("gold", "human"):
+        if f"{name}_score" in scored:
+            values = by_prompt(scored, f"{name}_score")
+            units[f"{name}_sd_within_prompt"] = within_prompt_sd(values)
+            units[f"{name}_sd_total"] = float(values.std())
+            units[f"{name}_mean"] = float(values.mean())
+    write_json(scale, units)
+    print(units)
+
+
+def _hidden_utilities(table: pd.DataFrame, tokenizer_dir: Path) -> np.ndarray:
+    from overopt.world.utility import utilities  # the embedded world only
+
+    tokenizer = load_tokenizer(tokenizer_dir)
+    prompts = decode_responses(tokenizer, table["prompt_ids"].tolist())
+    return utilities(prompts, decode_responses(tokenizer, table["response_ids"].tolist()))

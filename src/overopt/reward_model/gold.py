@@ -1,0 +1,37 @@
+"""The gold RM: trained on human comparisons, it stands for the human (section 2.1)."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from overopt.job import Job
+from overopt.reward_model.config import RewardModelSettings
+from overopt.reward_model.training import (
+    TokenizedComparisons,
+    fit_reward_model,
+    score_differences,
+    split_comparisons,
+    validation_metrics,
+    write_metrics,
+)
+from overopt.tokens import encode_prompts, encode_responses, join, load_tokenizer
+
+
+def train_gold_rm(
+    job: Job, settings: RewardModelSettings, comparisons: Path, backbone: Path, model_dir: Path
+) -> None:
+    """Train the gold RM on human comparisons (text); write its checkpoint and metrics."""
+    tokenizer = load_tokenizer(backbone)
+    table = pd.read_parquet(comparisons)
+    limits = settings.text
+    prompts = encode_prompts(tokenizer, table["prompt"].tolist(), limits.max_prompt_tokens)
+
+    def joined(column: str) -> list[list[int]]:
+        responses = encode_responses(tokenizer, table[column].tolist(), limits.max_response_tokens)
+        return join(prompts, responses)
+
+    tokenized = TokenizedComparisons(joined("chosen"), joined("rejected"))
+    training, validation = split_comparisons(tokenized, table["split"], settings)
+    reward_model, losses = fit_reward_model(job, settings, backbone, training, model_dir)
+    metrics = validation_metrics(score_differences(reward_model, validation))
+    write_metrics(model_dir, reward_model, training, validation, losses, metrics)

@@ -1,0 +1,151 @@
+"""The frame around the workflow's scripts: command line, run record, fingerprint, errors."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from overopt.randomness import job_seed, numpy_generator, torch_generator
+
+SCRIPT = """
+from overopt.errors import UserError
+from overopt.job import Input, Inputs, Job, Output, Settings, run
+
+
+def main(job: Job, config: Settings, source: Input, parts: Inputs, result: Output) -> None:
+    if config == "mistake":
+        raise UserError("data.comparisons: no such file; correct the path")
+    if config == "bug":
+        raise RuntimeError("a bug")
+    texts = [path.read_text() for path in [source, *parts]]
+    result.write_text("\\n".join([job.fingerprint, *texts]))
+
+
+if __name__ == "__main__":
+    run(main)
+"""
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("source", "first", "second"):
+        Path(f"{name}.txt").write_text(name)
+    Path("script.py").write_text(SCRIPT)
+    return tmp_path / "script.py"
+
+
+def execute(
+    script: Path, config: str = "{}", source: str = "source.txt", parts=("first.txt", "second.txt")
+) -> subprocess.CompletedProcess[str]:
+    options = ["--config", config, "--source", source, "--result", "result.txt"]
+    options += [word for part in parts for word in ("--parts", part)]
+    return subprocess.run(
+        [sys.executable, script, *options, "--record", "deep/record.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+def fingerprint() -> str:
+    return Path("result.txt").read_text().splitlines()[0]
+
+
+def test_a_script_writes_its_outputs_and_a_run_record(script):
+    done = execute(script, '{"a": 1}')
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path("result.txt").read_text().splitlines()[1:] == ["source", "first", "second"]
+    record = json.loads(Path("deep/record.json").read_text())
+    assert set(record) == {
+        "rule_script",
+        "code",
+        "config",
+        "inputs",
+        "git",
+        "versions",
+        "device",
+        "machine",
+        "finished",
+        "wall_seconds",
+        "cpu_seconds",
+        "startup_cpu_seconds",
+        "peak_memory_mb",
+    }
+    assert record["rule_script"] == "script.py"
+    assert record["config"] == '{"a": 1}'
+    assert len(record["code"]) == 64
+    assert record["inputs"] == {
+        f"{name}.txt": hashlib.sha256(name.encode()).hexdigest()
+        for name in ("source", "first", "second")
+    }
+    assert set(record["git"]) == {"commit", "dirty"}
+    assert record["versions"]["numpy"] == np.__version__
+    assert record["cpu_seconds"] >= record["startup_cpu_seconds"] > 0
+    assert record["peak_memory_mb"] > 10
+    assert record["finished"].endswith("+00:00")
+
+
+def test_the_fingerprint_is_of_settings_code_and_input_bytes(script):
+    execute(script)
+    fingerprints = [fingerprint()]
+    # Neither comments nor names of files count.
+    script.write_text(SCRIPT.replace("    texts = ", "    # A comment.\n    texts = "))
+    Path("source.txt").rename("renamed.txt")
+    execute(script, source="renamed.txt")
+    assert fingerprint() == fingerprints[0]
+    # One byte of an input, the order of inputs, the settings and a statement do.
+    Path("first.txt").write_text("First")
+    execute(script, source="renamed.txt")
+    fingerprints.append(fingerprint())
+    execute(script, source="renamed.txt", parts=("second.txt", "first.txt"))
+    fingerprints.append(fingerprint())
+    execute(script, config="[]", source="renamed.txt")
+    fingerprints.append(fingerprint())
+    script.write_text(SCRIPT.replace('"bug"', '"fault"'))
+    execute(script, source="renamed.txt")
+    fingerprints.append(fingerprint())
+    assert len(set(fingerprints)) == 5
+
+
+def test_a_users_mistake_is_told_without_a_traceback(script):
+    done = execute(script, "mistake")
+    assert done.returncode == 1
+    assert done.stderr == "error: data.comparisons: no such file; correct the path\n"
+    assert not Path("deep/record.json").exists()
+
+
+def test_a_bug_keeps_its_traceback_and_writes_no_record(script):
+    done = execute(script, "bug")
+    assert done.returncode == 1
+    assert "RuntimeError" in done.stderr
+    assert "script.py" in done.stderr
+    assert not Path("deep/record.json").exists()
+
+
+def test_a_missing_input_is_named(script):
+    for changes in ({"source": "missing.txt"}, {"parts": ("first.txt", "missing.txt")}):
+        done = execute(script, **changes)
+        assert done.returncode == 2
+        assert "'missing.txt' does not exist" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_seed_of_a_job_is_a_hash_of_its_key():
+    expected = int(hashlib.sha256(b"0/ppo/s1").hexdigest()[:12], 16)
+    assert job_seed(0, "ppo", "s1") == expected < 2**48
+    assert len({job_seed(0, name, index) for name in "abc" for index in range(100)}) == 300
+
+
+def test_streams_of_a_job_are_repeatable_and_apart():
+    draws = [numpy_generator(*key).random(4).tolist() for key in ((0, "a"), (0, "b"), (1, "a"))]
+    assert len({tuple(draw) for draw in draws}) == 3
+    assert numpy_generator(0, "a").random(4).tolist() == draws[0]
+    states = [torch_generator(*key).get_state().tolist() for key in ((0, "a"), (0, "b"), (0, "a"))]
+    assert states[0] == states[2] != states[1]
