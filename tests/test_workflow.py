@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "src")
@@ -211,7 +212,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
         {"proxy_rm", "best_of_n"} | FITS,
     ),
     "the figures' style": (
-        replace_text("src/overopt/figure_style.py", '"font.size": ', '"font.size": 1 + '),
+        replace_text("src/overopt/figure_style.py", "font_scale=1.1", "font_scale=1.2"),
         {"figures"},
     ),
     "the annotators' noise": (
@@ -247,14 +248,103 @@ def planned_rules(folder: Path) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\w+):", text, flags=re.MULTILINE)) - {"all"}
 
 
-def test_the_workflow_is_lint_free_and_formatted(tmp_path: Path) -> None:
-    folder = copy_of_repository(tmp_path / "lint")
-    assert "Congratulations" in snakemake(folder, "--lint").stderr
-    files = ["Snakefile", "workflow"]
-    done = subprocess.run(
-        [sys.executable, "-m", "snakefmt", "--check", *files],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+def test_lint_finds_nothing_but_what_the_design_wants(study: Path) -> None:
+    """Two findings stay. The script's path stands in the command as `{REPO}`, so that the line
+    also runs by hand and the recorded code is the same in every checkout; and common.smk makes
+    settings for rules, which Snakemake counts as rules and functions mixed.
+    """
+    text = snakemake(study, "--lint", check=False).stderr
+    findings = set(re.findall(r"^ +\* (.+?):?$", text, flags=re.MULTILINE))
+    assert findings <= {
+        "Shell command directly uses variable REPO from outside of the rule",
+        "Mixed rules and functions in same snakefile.",
+    }
+
+
+def test_rules_are_formatted() -> None:
+    command = [str(Path(sys.executable).parent / "snakefmt"), "--check", "Snakefile", "workflow"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# Human files: the same rules on text of ragged length.
+
+WORDS = "the a river bread lamp old new finds makes of and with quietly seven".split()
+
+
+def write_human_files(folder: Path) -> tuple[Path, Path]:
+    """Questions with two answers; people prefer the longer one, mostly."""
+    rng = np.random.default_rng(0)
+
+    def text(low: int, high: int) -> str:
+        return " ".join(rng.choice(WORDS, rng.integers(low, high)))
+
+    questions = [f"what is {text(1, 6)} number {i}?" for i in range(160)]
+    demonstrations = [{"prompt": q, "response": text(3, 20)} for q in questions]
+    comparisons = []
+    for question in questions * 4:
+        first, second = sorted((text(2, 8), text(8, 20)), key=len, reverse=rng.random() < 0.9)
+        comparisons.append({"prompt": question, "chosen": first, "rejected": second})
+    paths = folder / "demonstrations.jsonl", folder / "comparisons.jsonl"
+    for path, rows in zip(paths, (demonstrations, comparisons), strict=True):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return paths
+
+
+def tiny_human_config(folder: Path) -> None:
+    """config/human.yaml with few steps."""
+    config = yaml.safe_load((folder / "config/human.yaml").read_text())
+    tiny = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "learning_rate": 1e-2}
+    config["name"] = "human-tiny"
+    config["data"]["vocabulary_size"] = 300
+    config["text"] = {"max_prompt_tokens": 48, "max_response_tokens": 40}
+    policy = {**tiny, "batch_size": 8, "num_epochs": 2, "ppo_learning_rate": 1e-3}
+    config["policies"] = {"small": policy, "large": policy}
+    config["gold_rm"] |= {"num_comparisons": 150, "num_validation": 20, "num_epochs": 1}
+    config["synthetic_comparisons"] = {"num_comparisons": 200, "num_validation": 50}
+    config["proxy_sizes"] = {"s1": tiny, "s2": {**tiny, "hidden_size": 24}}
+    config["backbone"] = {"num_epochs": 2, "batch_size": 8}
+    config["best_of_n"] = {"num_prompts": 8, "num_responses": 32, "max_n": 16}
+    config["ppo"] |= {"num_iterations": 8, "batch_size": 16, "num_normalization_responses": 32}
+    config["ppo"] |= {"num_value_warmup_iterations": 1}
+    sweep = config["grid"]["sweeps"]["rm_size"]
+    config["grid"]["sweeps"] = {
+        "rm_size": sweep | {"proxy_sizes": ["s1", "s2"], "num_comparisons": [200]}
+    }
+    config["analysis"]["num_bootstrap"] = 50
+    (folder / "human-tiny.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_human_files_run_through_the_same_rules(tmp_path: Path) -> None:
+    folder = copy_of_repository(tmp_path / "human")
+    demonstrations, comparisons = write_human_files(tmp_path)
+    tiny_human_config(folder)
+    paths = f"data={{demonstrations: {demonstrations}, comparisons: {comparisons}}}"
+    snakemake(folder, "--cores", "2", "--config", paths, config="human-tiny.yaml")
+    results = folder / "results" / "human-tiny"
+    table = pd.read_csv(results / "coefficients.csv")
+    assert set(table["form"]) == {"best_of_n", "rl", "rl_shared_alpha"}
+    prompts = pd.read_parquet(results / "data/prompts.parquet")
+    judged = pd.read_parquet(results / "data/human_comparisons.parquet")
+    of_rm = set(prompts.loc[prompts["split"].isin(["rm", "rm_validation"]), "prompt"])
+    assert set(judged["prompt"]) <= of_rm
+    pairs = pd.read_parquet(results / "synthetic_comparisons/pairs.parquet")
+    assert pairs["prompt_ids"].map(len).nunique() > 3, "prompts are ragged"
+
+
+def test_a_malformed_human_file_is_reported_with_its_line(tmp_path: Path) -> None:
+    folder = copy_of_repository(tmp_path / "human")
+    demonstrations, comparisons = write_human_files(tmp_path)
+    tiny_human_config(folder)
+    lines = comparisons.read_text().splitlines()
+    lines[6] = '{"prompt": "what?", "chosen": "same", "rejected": "same"}'
+    lines[8] = "not json"
+    comparisons.write_text("\n".join(lines))
+    paths = f"data={{demonstrations: {demonstrations}, comparisons: {comparisons}}}"
+    done = snakemake(
+        folder, "--cores", "1", "--config", paths, config="human-tiny.yaml", check=False
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "line 7" in text and "line 9" in text
+    assert "Traceback" not in text

@@ -103,6 +103,8 @@ def draw_figures(
 ) -> None:
     """Read the tables (CSV) and write every figure as PNG and SVG into the folder."""
     bands, fits, lines = (pd.read_csv(path) for path in (curves, coefficients, trend_lines))
+    # With fewer than three sizes there are no lines, and columns of an empty file have no type.
+    lines = lines.astype(dict.fromkeys(["num_parameters", "fitted", "low", "high"], float))
     drawn = {
         "figure_01a": figure_01a(bands, fits, main_policy),
         "figure_01b": figure_01b(bands, fits, main_policy),

@@ -68,12 +68,12 @@ def _describe_method(
     }[method]
     lines = [
         f"{title}; scores in initial-policy sd, 95% intervals",
-        f"  {'RM':<5}{'params':>8}  {'alpha':<21}{'beta':<21}{'R2':>5}   gold: peak, then end",
+        f"  {'RM':<5}{'params':>8}  {'alpha':<23}{'beta':<23}{'R2':>5}   gold: peak, then end",
     ]
     for row in rows.to_dict("records"):
         lines.append(
-            f"  {row['proxy_size']:<5}{row['num_parameters']:>8,}  {_interval(row, 'alpha'):<21}"
-            f"{_interval(row, 'beta'):<21}{row['r2']:>5.2f}   {_describe_peak(row)}"
+            f"  {row['proxy_size']:<5}{row['num_parameters']:>8,}  {_interval(row, 'alpha'):<23}"
+            f"{_interval(row, 'beta'):<23}{row['r2']:>5.2f}   {_describe_peak(row)}"
         )
     return "\n".join(lines)
 

@@ -1,0 +1,76 @@
+"""The headline of a study: what a person reads at the end of a run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from curve_examples import GOLD_SD, study_curves, temperatures
+from overopt.analysis_config import AnalysisConfig
+from overopt.cli import app
+from overopt.curve_statistics import curve_statistics
+from overopt.errors import UserError
+from overopt.recalibration import recalibrate
+from overopt.summary import costs, summarize
+from overopt.tables import coefficients, peaks
+
+
+def write_record(path: Path, script: str, cpu: float, startup: float) -> None:
+    record = {
+        "rule_script": script,
+        "cpu_seconds": cpu,
+        "startup_cpu_seconds": startup,
+        "wall_seconds": cpu,
+        "peak_memory_mb": 100.0,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    curves = study_curves(np.random.default_rng(0), sizes=("s1", "s4", "s7"), seeds=(0,))
+    recalibrated = recalibrate(curves, temperatures(curves), main_policy="small", gold_sd=GOLD_SD)
+    config = AnalysisConfig(num_bootstrap=50)
+    statistics = curve_statistics(recalibrated, config, np.random.default_rng(1))
+    coefficients(statistics).to_csv(folder / "coefficients.csv", index=False)
+    peaks(statistics).to_csv(folder / "peaks.csv", index=False)
+    write_record(folder / "ppo/a/run_record.json", "ppo.py", 30.0, 4.0)
+    write_record(folder / "ppo/b/run_record.json", "ppo.py", 20.0, 4.0)
+    write_record(folder / "policies/small/run_record.json", "train_language_model.py", 10.0, 3.0)
+    write_record(folder / "backbones/s1/run_record.json", "train_language_model.py", 8.0, 3.0)
+    return folder
+
+
+def test_every_size_stands_under_both_methods_with_its_cost(results: Path) -> None:
+    text = summarize(results)
+    for size in ("s1", "s4", "s7"):
+        assert text.count(f"  {size} ") == 2
+    falling = next(line for line in text.splitlines() if line.startswith("  s1"))
+    assert "optimizing on cost" in falling
+    assert str(results / "figures") in text
+
+
+def test_costs_add_up_by_stage_and_tell_backbones_from_policies(results: Path) -> None:
+    table = costs(results)
+    assert table.loc["PPO", ["jobs", "cpu_seconds", "startup_cpu_seconds"]].tolist() == [2, 50, 8]
+    assert table.loc["policies", "cpu_seconds"] == 10
+    assert table.loc["proxy RMs", "cpu_seconds"] == 8
+    assert "14 (21%)" in summarize(results)
+
+
+def test_an_unfinished_study_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no coefficients.csv there.*snakemake --cores all"):
+        summarize(tmp_path)
+    done = CliRunner().invoke(app, ["summary", str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: ")
+
+
+def test_the_command_prints_the_summary(results: Path) -> None:
+    done = CliRunner().invoke(app, ["summary", str(results)])
+    assert done.exit_code == 0
+    assert done.stdout.strip() == summarize(results)
