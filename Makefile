@@ -20,12 +20,13 @@ export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help benchmark demo test lint format clean-venv
+.PHONY: help install benchmark demo test lint format clean-venv
 
 help:
 	@echo 'make benchmark    the whole default study, then its results in short (config/config.yaml)'
 	@echo 'make demo         the same, tiny, in about a minute (config/test.yaml)'
 	@echo 'make test         all tests'
+	@echo 'make install      only the environment, .venv'
 	@echo 'make lint         ruff, pyright, snakefmt, snakemake --lint'
 	@echo 'make format       ruff format, snakefmt'
 	@echo 'make clean-venv   remove .venv; results stay'
@@ -34,6 +35,8 @@ help:
 	@echo 'PYTHON=python3.12 the Python to make .venv with (default: python3; 3.11 or newer)'
 	@echo 'PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
 	@echo '                  on Linux without a GPU: the smaller CPU build of torch'
+
+install: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	snakemake --cores $(CORES)

@@ -25,6 +25,7 @@ os.environ.update(
 )
 
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.errors import UserError
 from overopt.provenance import code_digest
 from overopt.study import as_param, read_study
 
