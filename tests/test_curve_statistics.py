@@ -178,6 +178,20 @@ def test_run_that_ends_early_counts_with_its_end(curves) -> None:
     np.testing.assert_allclose(gold[position[-1]], (seed_0[-1] + ends[1]) / 2)
 
 
+def test_a_curve_that_still_rises_peaks_where_a_run_has_been(curves) -> None:
+    """Replicates may reach bins that the data do not; a peak must not lie in one of these."""
+    curves = curves[curves["seed"] == 0].reset_index(drop=True)
+    is_ppo = curves["method"] == "ppo"
+    prompt = curves["prompt_id"].to_numpy()
+    curves.loc[is_ppo, "kl"] *= (0.5 + prompt / prompt.max())[is_ppo]
+    curves.loc[is_ppo, "gold_score"] = curves.loc[is_ppo, "step"].astype(float)
+    statistics = statistics_of(curves)
+    ppo = statistics.groups.index[statistics.groups["method"] == "ppo"]
+    assert np.isfinite(statistics.values["kl_at_peak"][:, ppo]).all()
+    last = statistics.values["final_kl"][0, ppo]
+    np.testing.assert_allclose(statistics.values["kl_at_peak"][0, ppo], last, rtol=0.1)
+
+
 def test_score_at_kl(statistics) -> None:
     curve = statistics.curves[column(statistics, "best_of_n", "s4")]
     middle = float(curve.sqrt_kl[0, 5] ** 2)

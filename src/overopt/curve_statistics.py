@@ -107,8 +107,10 @@ def curve_statistics(
 
 def _curve_values(curve: GroupCurve) -> dict[str, Array]:
     gold = curve.scores["gold"]
-    peak = int(np.argmax(gold[0]))
-    own_peak = np.argmax(gold, axis=1)[:, None]
+    # Beyond the end of a run its last bin stands in; a peak has to lie where a run has been.
+    where_reached = np.where(np.isfinite(curve.sqrt_kl), gold, -np.inf)
+    peak = int(np.argmax(where_reached[0]))
+    own_peak = np.argmax(where_reached, axis=1)[:, None]
     alpha, beta, r2 = solve(curve.fit_moments)
     return {
         "alpha": alpha,
