@@ -27,7 +27,7 @@ help:
 	@echo 'make demo         the same, tiny, in about a minute (config/test.yaml)'
 	@echo 'make test         all tests'
 	@echo 'make install      only the environment, .venv'
-	@echo 'make lint         ruff, pyright, snakefmt, snakemake --lint'
+	@echo 'make lint         ruff, pyright, snakefmt (the tests also run snakemake --lint)'
 	@echo 'make format       ruff format, snakefmt'
 	@echo 'make clean-venv   remove .venv; results stay'
 	@echo
@@ -56,7 +56,6 @@ lint: $(INSTALLED)
 	ruff format --check .
 	pyright
 	snakefmt --check Snakefile workflow
-	snakemake --lint
 
 format: $(INSTALLED)
 	ruff check --fix .

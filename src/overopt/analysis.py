@@ -5,6 +5,7 @@ Whatever comes after a curve does not know where it came from: these jobs read t
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,14 +93,19 @@ def _summary(
     return {
         "gold_rm": {key: gold_metrics[key] for key in ("validation_accuracy", "validation_loss")},
         "fits": {
-            form: {"count": len(rows), "lowest_r2": float(rows["r2"].min())}
+            form: {"count": len(rows), "lowest_r2": _number(rows["r2"].min())}
             for form, rows in fits.groupby("form")
         },
         "trend_with_proxy_size": {
             f"{name}_{row.quantity}": {
-                "slope_per_decade": row.slope,
-                "spearman": row.spearman,
+                "slope_per_decade": _number(row.slope),
+                "spearman": _number(row.spearman),
             }
             for name, row in zip(names, over_sizes.itertuples(), strict=True)
         },
     }
+
+
+def _number(value: float) -> float | None:
+    """A number for JSON, which has no NaN: None where there are too few points for one."""
+    return float(value) if math.isfinite(value) else None
