@@ -14,7 +14,14 @@ from overopt.analysis_config import AnalysisConfig
 from overopt.curve_statistics import curve_statistics
 from overopt.errors import UserError
 from overopt.figure_style import SquareRootScale, format_count, kl_axis, save_figure, size_colors
-from overopt.figures import figure_01a, figure_01b, figure_03a, figure_03b, figure_03c
+from overopt.figures import (
+    draw_figures,
+    figure_01a,
+    figure_01b,
+    figure_03a,
+    figure_03b,
+    figure_03c,
+)
 from overopt.recalibration import recalibrate
 from overopt.tables import binned_curves, coefficients
 from overopt.trends import trend_lines
@@ -111,6 +118,22 @@ def test_saved_bytes_are_equal_and_no_state_stays(tables, tmp_path: Path) -> Non
         assert first.read_bytes() == second.read_bytes()
     assert dict(mpl.rcParams) == before
     assert not pyplot.get_fignums()
+
+
+def test_a_study_without_ppo_says_so_where_its_figures_would_be(
+    tables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in ("curves", "fits", "lines")]
+    for path in paths:
+        table = tables[path.stem]
+        table[table["method"] == "best_of_n"].to_csv(path, index=False)
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    draw_figures("small", *paths, folder)
+    names = {f"figure_{name}" for name in ("01a", "01b", "03a", "03b", "03c")}
+    assert {path.stem for path in folder.glob("*.png")} == names
+    assert {path.stem for path in folder.glob("*.svg")} == names
+    assert capsys.readouterr().out.count("nothing to draw") == 2
 
 
 def test_counts_are_written_as_people_do() -> None:

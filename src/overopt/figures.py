@@ -5,6 +5,7 @@ Each takes tidy tables (`overopt.tables`, `overopt.trends`) and returns a matplo
 are made without pyplot, so none stays open.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -101,19 +102,34 @@ def figure_03c(coefficients: pd.DataFrame, trend_lines: pd.DataFrame, main_polic
 def draw_figures(
     main_policy: str, curves: Path, coefficients: Path, trend_lines: Path, folder: Path
 ) -> None:
-    """Read the tables (CSV) and write every figure as PNG and SVG into the folder."""
+    """Read the tables (CSV) and write every figure as PNG and SVG into the folder.
+
+    A figure for which the study has no curves says so instead.
+    """
     bands, fits, lines = (pd.read_csv(path) for path in (curves, coefficients, trend_lines))
     # With fewer than three sizes there are no lines, and columns of an empty file have no type.
     lines = lines.astype(dict.fromkeys(["num_parameters", "fitted", "low", "high"], float))
-    drawn = {
-        "figure_01a": figure_01a(bands, fits, main_policy),
-        "figure_01b": figure_01b(bands, fits, main_policy),
-        "figure_03a": figure_03a(fits, lines, main_policy),
-        "figure_03b": figure_03b(fits, lines, main_policy),
-        "figure_03c": figure_03c(fits, lines, main_policy),
+    drawn: dict[str, Callable[[], Figure]] = {
+        "figure_01a": lambda: figure_01a(bands, fits, main_policy),
+        "figure_01b": lambda: figure_01b(bands, fits, main_policy),
+        "figure_03a": lambda: figure_03a(fits, lines, main_policy),
+        "figure_03b": lambda: figure_03b(fits, lines, main_policy),
+        "figure_03c": lambda: figure_03c(fits, lines, main_policy),
     }
-    for name, figure in drawn.items():
+    for name, draw in drawn.items():
+        try:
+            figure = draw()
+        except UserError as error:  # a sweep that is switched off leaves nothing to draw
+            figure = _note(str(error))
         save_figure(figure, folder / name)
+
+
+def _note(text: str) -> Figure:
+    """Say in place of a figure why there is none."""
+    figure = Figure(figsize=(WIDTH, HEIGHT / 3))
+    figure.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color=GRAY)
+    print(text)
+    return figure
 
 
 def _score_against_kl(
@@ -126,9 +142,8 @@ def _score_against_kl(
     curves = size_sweep(binned_curves[binned_curves["method"] == method], main_policy)
     _check_any(curves, method, main_policy)
     all_seeds = curves.groupby("num_parameters")["num_seeds"].transform("max")
-    curves = curves[
-        curves["num_seeds"] == all_seeds
-    ]  # beyond, runs that ended count with their end
+    # Beyond the bins that all seeds reach, runs that ended count with their end.
+    curves = curves[curves["num_seeds"] == all_seeds]
     fits = size_sweep(coefficients[coefficients["method"] == method], main_policy)
     colors = size_colors(curves["num_parameters"].tolist())
     with style():
@@ -151,7 +166,7 @@ def _check_any(rows: pd.DataFrame, name: str, main_policy: str) -> None:
     if rows.empty:
         raise UserError(
             f"nothing to draw: the study has no {name} result of policy {main_policy!r} without KL "
-            "penalty; enable a sweep over proxy sizes with this method, or leave the figure out"
+            "penalty; enable a sweep over proxy sizes with this method to see it"
         )
 
 
