@@ -30,6 +30,7 @@ Inputs = Annotated[
     list[Path], typer.Option(help="Read; give the option once per file.", exists=True)
 ]
 Output = Annotated[Path, typer.Option(help="Written.")]
+CodeOption = Annotated[str, typer.Option(help="Digest of the code; computed if not given.")]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -62,7 +63,7 @@ def run(main: Callable[..., None]) -> None:
 
 def _recorded(main: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(main, include_extras=True)
-    job_parameter, *parameters = inspect.signature(main).parameters.values()
+    parameters = list(inspect.signature(main).parameters.values())[1:]  # the first is the Job
 
     @functools.wraps(main)
     def recorded(record: Path, code: str, **arguments: str | Path | list[Path]) -> None:
@@ -108,11 +109,7 @@ def _recorded(main: Callable[..., None]) -> Callable[..., None]:
         "code": CodeOption,
         "record": Output,
     }
-    del job_parameter
     return recorded
-
-
-CodeOption = Annotated[str, typer.Option(help="Digest of the code; computed if not given.")]
 
 
 def _inputs(

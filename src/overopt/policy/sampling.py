@@ -103,7 +103,8 @@ def _sample_batch(
 def _draw(logits: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw a token of each row by inversion of the distribution function; its log-probability.
 
-    Inversion takes a tenth of the time of `torch.multinomial` at these vocabulary sizes.
+    Inversion takes an eighth of the time of `torch.multinomial` (0.5 against 4.1 ms for 1,024
+    rows over 176 words, one thread).
     """
     logprobs = F.log_softmax(logits.float(), dim=-1)
     cumulative = logprobs.exp().cumsum(dim=-1)
@@ -117,8 +118,7 @@ class _Decoder:
     """Forward passes of a GPT-2-layout policy over a growing key-value cache.
 
     The cache is laid out (time, batch, heads, head size): a step appends one contiguous slab, and
-    attention of the one new query is two elementwise reductions, faster here than a batched
-    matrix product.
+    attention of the one new query is two elementwise reductions over time.
     """
 
     def __init__(

@@ -5,8 +5,8 @@ The loop: roll out, score by the proxy, put the score on the last action, estima
 (GAE), whiten, update with the clipped loss; every so many iterations evaluate on held-out prompts.
 
 Differences from the paper:
-- the value head is warmed up alone before the policy moves: without it the first nats of KL are
-  spent on noise;
+- the value head is warmed up alone before the policy moves, so that its first steps do not follow
+  advantages against a baseline that knows nothing;
 - the reward is recentred and scaled once, on samples of the initial policy, which sets the unit
   of the KL penalty; it is never clipped or whitened;
 - the run stops at a KL, not at a number of steps, where that comes first.
