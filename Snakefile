@@ -17,12 +17,13 @@ include: "workflow/rules/common.smk"
 # Paths name a study and a proxy RM in these two forms everywhere.
 pathvars:
     results=f"results/{study.name}",
-    proxy_rm="{proxy_size}/{num_comparisons}-comparisons/{num_epochs}-epochs/seed-{seed}",
+    proxy_rm="{proxy_size}/{labels}-labels/{num_comparisons}-comparisons/{num_epochs}-epochs/seed-{seed}",
 
 
 wildcard_constraints:
     policy_size=alternatives(study.policies),
     proxy_size=alternatives(study.proxy_sizes),
+    labels="deterministic|sampled",
     num_comparisons=r"\d+",
     num_epochs=r"\d+",
     seed=r"\d+",

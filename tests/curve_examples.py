@@ -21,7 +21,7 @@ GOLD_SD = 1.26
 
 def temperatures(curves: pd.DataFrame, temperature: float = 0.8) -> pd.DataFrame:
     """One temperature for every proxy of `curves`."""
-    keys = ["proxy_size", "num_comparisons", "num_epochs", "seed"]
+    keys = ["proxy_size", "labels", "num_comparisons", "num_epochs", "seed"]
     return curves[keys].drop_duplicates().assign(temperature=temperature)
 
 
@@ -98,12 +98,14 @@ def _cell(
             "policy_size": "small",
             "proxy_size": size,
             "num_parameters": num_parameters,
+            "labels": "deterministic",
             "num_epochs": 1,
             "kl_coef": 0.0,
             "seed": seed,
             "prompt_id": np.tile(np.arange(num_prompts), len(index)),
             "kl": kl.ravel(),
             "kl_k1": np.nan if method == "best_of_n" else kl.ravel(),
+            "kl_estimate": kl.ravel() if method == "best_of_n" else np.nan,
             "proxy_score": (0.8 * GOLD_SD * np.broadcast_to(proxy, shape) + offsets[0]).ravel(),
             "gold_score": (GOLD_SD * gold + offsets[1]).ravel(),
             "human_score": np.nan,

@@ -29,6 +29,7 @@ SCHEMA = {
     "policy_size": "str",
     "proxy_size": "str",
     "num_parameters": "int64",
+    "labels": "str",
     "num_comparisons": "int64",
     "num_epochs": "int64",
     "kl_coef": "float64",
@@ -38,6 +39,7 @@ SCHEMA = {
     "prompt_id": "int64",
     "kl": "float64",
     "kl_k1": "float64",
+    "kl_estimate": "float64",
     "proxy_score": "float64",
     "gold_score": "float64",
     "human_score": "float64",
@@ -60,14 +62,14 @@ def test_a_best_of_n_curve_by_hand(tmp_path):
     table.to_parquet(tmp_path / "curve.parquet", index=False)
     for found in (table, pd.read_parquet(tmp_path / "curve.parquet")):
         assert_schema(found)
-        cell = ("best_of_n", "small", "s1", 256, 1000, 2, 0.0, 3)
-        assert set(found.iloc[:, :8].itertuples(index=False, name=None)) == {cell}
+        cell = ("best_of_n", "small", "s1", 256, "deterministic", 1000, 2, 0.0, 3)
+        assert set(found.iloc[:, :9].itertuples(index=False, name=None)) == {cell}
         assert found["n"].tolist() == [1, 1, 1, 4, 4, 4]
         assert found["step"].isna().all()
         assert found["prompt_id"].tolist() == [0, 1, 2, 0, 1, 2]
         assert found["kl"].tolist() == [0, 1, 2, 10, 11, 12]
         assert found["gold_score"].tolist() == [200, 201, 202, 210, 211, 212]
-        assert found[["kl_k1", "human_score"]].isna().all(axis=None)
+        assert found[["kl_k1", "kl_estimate", "human_score"]].isna().all(axis=None)
 
 
 def test_a_ppo_curve_by_hand():

@@ -18,6 +18,7 @@ def cell(method: str, policy: str, gold: list[float], proxy: list[float]) -> pd.
             "method": method,
             "policy_size": policy,
             "proxy_size": "s1",
+            "labels": "deterministic",
             "num_comparisons": 100,
             "num_epochs": 1,
             "kl_coef": 0.0,

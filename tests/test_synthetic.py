@@ -9,8 +9,10 @@ from overopt.job import Job
 from overopt.models import load_policy, load_reward_model, save_model
 from overopt.policy.config import SamplingSettings
 from overopt.reward_model.config import LabelSettings
+from overopt.reward_model.proxy import with_sampled_labels
 from overopt.reward_model.scoring import score_sequences
-from overopt.synthetic.labels import first_is_chosen, label_pairs
+from overopt.reward_model.training import TokenizedComparisons
+from overopt.synthetic.labels import first_is_chosen, label_pairs, sampled_is_flipped
 from overopt.synthetic.responses import sample_pairs
 from overopt.tokens import copy_tokenizer
 
@@ -59,6 +61,27 @@ def test_one_tie_more_changes_no_other_label():
     others = np.arange(1000) != index
     assert more_ties.sum() == ties.sum() + 1
     assert (before[others] == after[others]).all()
+
+
+def test_sampled_labels_follow_the_probability_of_the_gold_rm():
+    gaps = np.repeat([0.0, 1.0, 3.0], 20_000)
+    is_flipped = sampled_is_flipped(gaps, np.random.default_rng(0)).reshape(3, -1)
+    expected = 1 / (1 + np.exp([0.0, 1.0, 3.0]))
+    np.testing.assert_allclose(is_flipped.mean(1), expected, atol=0.012)
+
+
+def test_sampled_labels_change_training_comparisons_only():
+    table = pd.DataFrame(
+        {
+            "split": ["train", "train", "validation", "validation"],
+            "sampled_is_flipped": [True, False, True, False],
+        }
+    )
+    comparisons = TokenizedComparisons([[1], [2], [3], [4]], [[5], [6], [7], [8]])
+    sampled = with_sampled_labels(comparisons, table)
+    assert sampled.chosen == [[5], [2], [3], [4]]
+    assert sampled.rejected == [[1], [6], [7], [8]]
+    assert comparisons.chosen == [[1], [2], [3], [4]]
 
 
 @pytest.fixture

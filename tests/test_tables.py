@@ -18,6 +18,7 @@ CELL = [
     "policy_size",
     "proxy_size",
     "num_parameters",
+    "labels",
     "num_comparisons",
     "num_epochs",
     "kl_coef",
@@ -79,7 +80,7 @@ def test_differences_are_paired() -> None:
     )
     table = differences(statistics)
     assert list(table.columns) == [
-        *("method", "policy_size", "num_comparisons", "num_epochs", "kl_coef", "form"),
+        *("method", "policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef", "form"),
         *("quantity", "larger", "smaller", "difference", "low", "high"),
     ]
     row = table.query(
@@ -97,7 +98,7 @@ def test_differences_are_paired() -> None:
 
 def test_binned_curves_have_bands(statistics) -> None:
     table = binned_curves(statistics)
-    assert list(table.columns[:13]) == [
+    assert list(table.columns[:14]) == [
         *CELL,
         *("num_seeds", "n", "step", "kl", "sqrt_kl", "gold"),
     ]

@@ -20,6 +20,7 @@ GRID_COLUMNS = [
     "method",
     "policy_size",
     "proxy_size",
+    "labels",
     "num_comparisons",
     "num_epochs",
     "kl_coef",

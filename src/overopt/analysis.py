@@ -24,6 +24,7 @@ GRID_ORDER = [
     "method",
     "policy_size",
     "kl_coef",
+    "labels",
     "num_epochs",
     "num_comparisons",
     "num_parameters",

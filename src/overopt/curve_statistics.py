@@ -23,7 +23,7 @@ from overopt.scaling_laws import solve, solve_shared_alpha
 
 Array = npt.NDArray[np.float64]
 
-SHARED_ALPHA_KEYS = ["policy_size", "num_comparisons", "num_epochs", "kl_coef"]
+SHARED_ALPHA_KEYS = ["policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef"]
 QUANTITIES = [
     "alpha",
     "beta",

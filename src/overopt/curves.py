@@ -3,11 +3,12 @@ Curves: score against KL along one optimization, in one tidy schema for both met
 
 One row per evaluation prompt and point of the curve:
 
-- the cell: method, policy_size, proxy_size, num_parameters, num_comparisons, num_epochs,
+- the cell: method, policy_size, proxy_size, num_parameters, labels, num_comparisons, num_epochs,
   kl_coef, seed;
 - the point: n (best-of-n) or step (PPO), the other is null;
 - prompt_id, 0 .. Q - 1, the same prompts in every cell;
-- kl (nats per sequence, response tokens only), kl_k1 (the sampled log-ratio; PPO only);
+- kl (nats per sequence, response tokens only); beside it kl_k1 (PPO only), the sampled log-ratio,
+  and kl_estimate (best-of-n only), which accounts for repeated responses where kl is the formula;
 - proxy_score, gold_score, human_score: means over this prompt's responses (raw, not
   recalibrated); human_score is the embedded world's hidden utility, else null.
 
@@ -55,13 +56,14 @@ def curve_table(
     point = pd.array(np.repeat(points, num_prompts), dtype="Int64")
     missing = pd.array([pd.NA] * len(point), dtype="Int64")
     unmeasured = np.full((num_points, num_prompts), np.nan)
-    columns = ("kl", "kl_k1", "proxy_score", "gold_score", "human_score")
+    columns = ("kl", "kl_k1", "kl_estimate", "proxy_score", "gold_score", "human_score")
     return pd.DataFrame(
         {
             "method": "ppo" if is_ppo else "best_of_n",
             "policy_size": run.policy_size,
             "proxy_size": run.proxy_rm.proxy_size,
             "num_parameters": num_parameters,
+            "labels": run.proxy_rm.labels,
             "num_comparisons": run.proxy_rm.num_comparisons,
             "num_epochs": run.proxy_rm.num_epochs,
             "kl_coef": run.kl_coef if isinstance(run, PPORun) else 0.0,

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from overopt.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.cells import BestOfNRun, Labels, PPORun, ProxyRM
 from overopt.strict_model import StrictModel
 
 Method = Literal["best_of_n", "ppo"]
@@ -31,6 +31,11 @@ class SweepConfig(StrictModel):
     num_epochs: list[PositiveInt] = Field(
         default=[1], min_length=1, description="Passes over these comparisons."
     )
+    labels: list[Labels] = Field(
+        default=["deterministic"],
+        min_length=1,
+        description="How the gold RM labels: the higher score wins, or a sampled choice.",
+    )
     kl_coefs: list[NonNegativeFloat] = Field(
         default=[0.0], min_length=1, description="KL penalties; PPO only."
     )
@@ -45,10 +50,16 @@ class GridConfig(StrictModel):
     sweeps: dict[str, SweepConfig] = Field(min_length=1, description="Sweeps, by name.")
 
     def _proxy_rms(self, sweep: SweepConfig) -> list[ProxyRM]:
-        axes = (sweep.proxy_sizes, sweep.num_comparisons, sweep.num_epochs, self.seeds)
+        axes = {
+            "proxy_size": sweep.proxy_sizes,
+            "labels": sweep.labels,
+            "num_comparisons": sweep.num_comparisons,
+            "num_epochs": sweep.num_epochs,
+            "seed": self.seeds,
+        }
         return [
-            ProxyRM(proxy_size=size, num_comparisons=number, num_epochs=epochs, seed=seed)
-            for size, number, epochs, seed in itertools.product(*axes)
+            ProxyRM.model_validate(dict(zip(axes, cell, strict=True)))
+            for cell in itertools.product(*axes.values())
         ]
 
     def _enabled(self, method: Method) -> Iterable[SweepConfig]:

@@ -28,6 +28,7 @@ GROUP_KEYS = [
     "policy_size",
     "proxy_size",
     "num_parameters",
+    "labels",
     "num_comparisons",
     "num_epochs",
     "kl_coef",

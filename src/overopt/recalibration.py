@@ -5,7 +5,7 @@ import pandas as pd
 
 from overopt.errors import UserError
 
-PROXY_KEYS = ["proxy_size", "num_comparisons", "num_epochs", "seed"]
+PROXY_KEYS = ["proxy_size", "labels", "num_comparisons", "num_epochs", "seed"]
 SCORES = ["gold_score", "proxy_score", "human_score"]
 
 
@@ -29,7 +29,8 @@ def recalibrate(
     curves
         Curves of all cells, one row per cell, point and evaluation prompt (raw scores).
     temperatures
-        One row per proxy RM: proxy_size, num_comparisons, num_epochs, seed, temperature.
+        One row per proxy RM: proxy_size, labels, num_comparisons, num_epochs, seed,
+        temperature.
     main_policy
         The `policy_size` that is the zero point.
     gold_sd

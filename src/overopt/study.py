@@ -119,10 +119,16 @@ class Study(StrictModel):
         """Every proxy RM, each once."""
         return list(dict.fromkeys(run.proxy_rm for run in self.best_of_n_runs()))
 
+    @property
+    def comparison_policy(self) -> str:
+        """The policy whose responses the synthetic comparisons compare."""
+        return self.synthetic_comparisons.policy or self.main_policy
+
     def policy_sizes(self) -> list[str]:
         """Every policy that the study trains, the gold RM's backbone included."""
         used = [run.policy_size for run in [*self.best_of_n_runs(), *self.ppo_runs()]]
-        return list(dict.fromkeys([self.main_policy, self.gold_rm.backbone, *used]))
+        always = [self.main_policy, self.gold_rm.backbone, self.comparison_policy]
+        return list(dict.fromkeys([*always, *used]))
 
     # The settings of each job: exactly what it uses, with its own seed.
 
@@ -149,7 +155,7 @@ class Study(StrictModel):
             candidates=self.data.candidates,
             annotators=self.data.annotators,
             text=self.text,
-            seed=self._seed("human_comparisons"),
+            seed=self._seed("human_comparisons", self.gold_rm.seed),
         )
 
     def policy_settings(self, policy_size: str) -> LanguageModelSettings:
@@ -179,7 +185,7 @@ class Study(StrictModel):
                 num_epochs=gold.num_epochs,
             ),
             text=self.text,
-            seed=self._seed("gold_rm"),
+            seed=self._seed("gold_rm", self.gold_rm.seed),
             subset_seed=self._seed("human_comparisons", "subset"),
         )
 

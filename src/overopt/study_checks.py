@@ -49,6 +49,15 @@ def _check_policies(
     yield from _undefined("gold_rm.backbone", [gold_rm.backbone], policies, "policies")
 
 
+def _check_comparison_policy(
+    policies: Collection[str], synthetic: SyntheticComparisonsConfig
+) -> Iterator[str]:
+    if synthetic.policy is not None:
+        yield from _undefined(
+            "synthetic_comparisons.policy", [synthetic.policy], policies, "policies"
+        )
+
+
 def _undefined(
     key: str, names: Collection[str], defined: Collection[str], section: str
 ) -> Iterator[str]:
@@ -156,6 +165,7 @@ def _check_evaluation_prompts(
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("splits",), _check_splits),
     (("policies", "main_policy", "gold_rm"), _check_policies),
+    (("policies", "synthetic_comparisons"), _check_comparison_policy),
     (("best_of_n",), _check_pool),
     (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),
     (("data",), _check_files),

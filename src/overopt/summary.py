@@ -60,7 +60,7 @@ def _describe_method(
     fits = _main_sweep(coefficients[coefficients["form"] == form])
     if fits.empty:
         return ""
-    keys = [column for column in peaks.columns if column in fits.columns[:7]]
+    keys = [column for column in peaks.columns if column in fits.columns[:8]]
     rows = fits.merge(peaks, on=keys).sort_values("num_parameters")
     title = {
         "best_of_n": "Best-of-n, gold = d (alpha - beta d), d = sqrt(KL in nats)",
@@ -82,7 +82,7 @@ def _main_sweep(fits: pd.DataFrame) -> pd.DataFrame:
     """The sweep over RM sizes: the policy, data size and penalty with the most sizes."""
     if fits.empty:
         return fits
-    keys = ["policy_size", "num_comparisons", "num_epochs", "kl_coef"]
+    keys = ["policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef"]
     largest = max(fits.groupby(keys), key=lambda group: (len(group[1]), group[0][1]))
     return largest[1]
 

@@ -19,8 +19,8 @@ COMPARED = ["alpha", "beta", "shared_beta", "peak_gold", "final_gold", "drop"]
 def coefficients(statistics: CurveStatistics) -> pd.DataFrame:
     """Coefficients of all fits, one row a fit (Gao et al. 2022, sections 3.1 and 3.2).
 
-    Columns: method, policy_size, proxy_size, num_parameters, num_comparisons, num_epochs, kl_coef
-    (the cell); form ("best_of_n": d (alpha - beta d), "rl": d (alpha - beta log d),
+    Columns: method, policy_size, proxy_size, num_parameters, labels, num_comparisons, num_epochs,
+    kl_coef (the cell); form ("best_of_n": d (alpha - beta d), "rl": d (alpha - beta log d),
     "rl_shared_alpha": the same with one alpha for all proxy sizes); alpha, alpha_low, alpha_high,
     beta, beta_low, beta_high (percentile intervals over prompts and seeds; initial-policy sd per
     sqrt(nat), beta of best-of-n per nat); r2 (about the mean of the points); num_seeds,
@@ -61,12 +61,13 @@ def peaks(statistics: CurveStatistics) -> pd.DataFrame:
 def differences(statistics: CurveStatistics) -> pd.DataFrame:
     """Paired differences between every two proxy sizes that are alike in all else.
 
-    Columns: method, policy_size, num_comparisons, num_epochs, kl_coef; form (of a coefficient,
-    else empty); quantity (alpha, beta, peak_gold, final_gold, drop); larger, smaller (proxy
-    sizes); difference (larger minus smaller), low, high. Pairing by prompts and seeds removes
-    the noise both share, so an interval is much shorter than those of the two cells suggest.
+    Columns: method, policy_size, labels, num_comparisons, num_epochs, kl_coef; form (of a
+    coefficient, else empty); quantity (alpha, beta, peak_gold, final_gold, drop); larger, smaller
+    (proxy sizes); difference (larger minus smaller), low, high. Pairing by prompts and seeds
+    removes the noise both share, so an interval is much shorter than those of the two cells
+    suggest.
     """
-    keys = ["method", "policy_size", "num_comparisons", "num_epochs", "kl_coef"]
+    keys = ["method", "policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef"]
     rows = []
     for key, cells in statistics.groups.groupby(keys):
         ordered = cells.sort_values("num_parameters")

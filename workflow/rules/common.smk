@@ -61,6 +61,7 @@ def proxy_rm_of(wildcards):
     """The proxy RM that the wildcards of a path name."""
     return ProxyRM(
         proxy_size=wildcards.proxy_size,
+        labels=wildcards.labels,
         num_comparisons=wildcards.num_comparisons,
         num_epochs=wildcards.num_epochs,
         seed=wildcards.seed,
@@ -70,7 +71,7 @@ def proxy_rm_of(wildcards):
 def path_of(proxy_rm):
     """The part of a path that names a proxy RM."""
     return (
-        f"{proxy_rm.proxy_size}/{proxy_rm.num_comparisons}-comparisons/"
+        f"{proxy_rm.proxy_size}/{proxy_rm.labels}-labels/{proxy_rm.num_comparisons}-comparisons/"
         f"{proxy_rm.num_epochs}-epochs/seed-{proxy_rm.seed}"
     )
 

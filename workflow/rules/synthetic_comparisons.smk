@@ -2,7 +2,7 @@
 Synthetic comparisons: what the proxies learn from (Gao et al. 2022, section 2.1).
 
 INPUTS
-    data/prompts.parquet, policies/{main policy}/, gold_rm/
+    data/prompts.parquet, policies/{comparison policy}/, gold_rm/
 OUTPUTS
     synthetic_comparisons/pairs.parquet         token ids of two responses per prompt
     synthetic_comparisons/comparisons.parquet   which of them the gold RM prefers
@@ -15,7 +15,7 @@ STEPS
 rule synthetic_responses:
     input:
         prompts="<results>/data/prompts.parquet",
-        policy=f"<results>/policies/{study.main_policy}/model.safetensors",
+        policy=f"<results>/policies/{study.comparison_policy}/model.safetensors",
     output:
         pairs="<results>/synthetic_comparisons/pairs.parquet",
         record="<results>/synthetic_comparisons/pairs_record.json",

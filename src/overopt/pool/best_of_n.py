@@ -8,7 +8,7 @@ import pandas as pd
 from overopt.best_of_n import best_of_n_scores
 from overopt.curves import curve_table
 from overopt.job import Job
-from overopt.kl import best_of_n_kl, default_ns
+from overopt.kl import best_of_n_kl, default_ns, estimated_best_of_n_kl
 from overopt.models import load_reward_model, num_parameters
 from overopt.pool.config import BestOfNSettings
 from overopt.pool.table import by_prompt
@@ -46,5 +46,15 @@ def best_of_n_curve(
     }
     num_prompts = len(scores["proxy_score"])
     measurements["kl"] = np.repeat(best_of_n_kl(ns)[:, None], num_prompts, axis=1)
+    logprobs = by_prompt(table, "logprob")
+    measurements["kl_estimate"] = np.stack(
+        [_kl_estimate(scores["proxy_score"], logprobs, n) for n in ns]
+    )
     rows = curve_table(settings.run, num_parameters(reward_model), ns, measurements)
     rows.to_parquet(curve, index=False)
+
+
+def _kl_estimate(proxy_scores: np.ndarray, logprobs: np.ndarray, n: int) -> np.ndarray:
+    """KL of best-of-n that accounts for repeated responses, averaged over those selected, (Q,)."""
+    estimates = {"kl": estimated_best_of_n_kl(n, np.minimum(logprobs, 0))}
+    return best_of_n_scores(proxy_scores, estimates, [n])["kl"][:, 0]

@@ -16,11 +16,17 @@ class GoldRMConfig(StrictModel):
     learning_rate: PositiveFloat = Field(description="Peak learning rate.")
     batch_size: PositiveInt = Field(default=32, description="Comparisons per optimizer step.")
     num_epochs: PositiveInt = Field(default=1, description="Passes over the comparisons.")
+    seed: NonNegativeInt = Field(
+        default=0, description="Another gold RM of the same world: other labels, other batches."
+    )
 
 
 class SyntheticComparisonsConfig(StrictModel):
     """Pairs of responses of the initial policy, labelled by the gold RM (section 2.1)."""
 
+    policy: str | None = Field(
+        default=None, description="Policy whose responses are compared; none: `main_policy`."
+    )
     num_comparisons: PositiveInt = Field(description="Comparisons for training proxies.")
     num_validation: PositiveInt = Field(description="Comparisons held out, by prompt.")
 

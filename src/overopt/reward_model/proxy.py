@@ -26,13 +26,16 @@ def train_proxy_rm(
 
     Each seed takes its own random subset of the comparisons, the same for all RM sizes, and
     nested: fewer comparisons are the first of more. The temperature that calibrates the proxy to
-    the gold RM's soft labels (section 2.2) is measured on the validation comparisons.
+    the gold RM's soft labels (section 2.2) is measured on the validation comparisons, whose
+    labels are deterministic for every proxy, so that losses compare.
     """
     table = pd.read_parquet(comparisons)
     prompts = table["prompt_ids"].tolist()
     tokenized = TokenizedComparisons(
         join(prompts, table["chosen_ids"].tolist()), join(prompts, table["rejected_ids"].tolist())
     )
+    if settings.proxy_rm is not None and settings.proxy_rm.labels == "sampled":
+        tokenized = with_sampled_labels(tokenized, table)
     training, validation = split_comparisons(tokenized, table["split"], settings)
     reward_model, losses = fit_reward_model(job, settings, backbone, training, model_dir)
     differences = score_differences(reward_model, validation)
@@ -48,6 +51,17 @@ def train_proxy_rm(
     )
     metrics |= proxy_cell(settings)
     write_metrics(model_dir, reward_model, training, validation, losses, metrics)
+
+
+def with_sampled_labels(
+    tokenized: TokenizedComparisons, table: pd.DataFrame
+) -> TokenizedComparisons:
+    """Training comparisons with sampled labels; validation keeps its own."""
+    is_flipped = table["sampled_is_flipped"] & (table["split"] == "train")
+    chosen, rejected = list(tokenized.chosen), list(tokenized.rejected)
+    for row in np.flatnonzero(is_flipped):
+        chosen[row], rejected[row] = rejected[row], chosen[row]
+    return TokenizedComparisons(chosen, rejected)
 
 
 def proxy_cell(settings: RewardModelSettings) -> dict[str, int | str]:
