@@ -4,6 +4,7 @@
 SHELL := bash
 PYTHON ?= python3
 CORES ?= all
+STUDY ?= study
 VENV := .venv
 LOCK := envs/requirements.txt
 
@@ -20,17 +21,19 @@ export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help install benchmark demo test lint format clean-venv
+.PHONY: help install benchmark demo compare test lint format clean-venv
 
 help:
-	@echo 'make benchmark    the whole default study, then its results in short (config/config.yaml)'
+	@echo 'make benchmark    the whole default study, its report, its results in short (config/config.yaml)'
 	@echo 'make demo         the same, tiny, in about a minute (config/test.yaml)'
+	@echo 'make compare      a finished study against the reference in docs/reference (STUDY=study)'
 	@echo 'make test         all tests'
 	@echo 'make install      only the environment, .venv'
 	@echo 'make lint         ruff, pyright, snakefmt (the tests also run snakemake --lint)'
 	@echo 'make format       ruff format, snakefmt'
 	@echo 'make clean-venv   remove .venv; results stay'
 	@echo
+	@echo 'STUDY=default     the study that make compare looks at: results/$$STUDY (default: study)'
 	@echo 'CORES=2           cores for benchmark and demo (default: all)'
 	@echo 'PYTHON=python3.12 the Python to make .venv with (default: python3; 3.11 or newer)'
 	@echo 'PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
@@ -40,11 +43,16 @@ install: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	snakemake --cores $(CORES)
+	snakemake --report results/default/report.html
 	overopt summary results/default
 
 demo: $(INSTALLED)
 	snakemake --cores $(CORES) --configfile config/test.yaml
+	snakemake --report results/test/report.html --configfile config/test.yaml
 	overopt summary results/test
+
+compare: $(INSTALLED)
+	overopt reference results/$(STUDY)
 
 # Once installed, the tests use no network; HF_HUB_OFFLINE makes sure that none slips in.
 test: export HF_HUB_OFFLINE := 1

@@ -44,13 +44,27 @@ include: "workflow/rules/gold_rm.smk"
 include: "workflow/rules/synthetic_comparisons.smk"
 include: "workflow/rules/proxy_rms.smk"
 include: "workflow/rules/best_of_n.smk"
+include: "workflow/rules/deep_best_of_n.smk"
 include: "workflow/rules/ppo.smk"
-include: "workflow/rules/targets.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/forms.smk"
+include: "workflow/rules/claims.smk"
+include: "workflow/rules/paper_comparison.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
+
+
+report: "workflow/report/workflow.rst"
 
 
 rule all:
     default_target: True
     input:
+        "<results>/claims.csv",
         "<results>/coefficients.csv",
-        expand("<results>/figures/{figure}.png", figure=FIGURES),
+        "<results>/feature_correlations.csv" if study.is_embedded else [],
+        rules.figures.output,
+        rules.table_01.output,
+        rules.table_02.output,
+        REPORT_PAGES,

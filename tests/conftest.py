@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from workflow_example import copy_of_repository, snakemake
+
 # Before torch or tokenizers are imported: results must not depend on the machine's cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["RAYON_NUM_THREADS"] = "1"
@@ -140,3 +142,11 @@ def compare_reference(request: pytest.FixtureRequest) -> CompareReference:
             assert measured[key] == pytest.approx(numbers, abs=1e-4), key
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy of the repository with the tiny study finished on two cores; not to be changed."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("two-cores"))
+    snakemake(folder, "--cores", "2")
+    return folder

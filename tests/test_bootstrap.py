@@ -14,7 +14,19 @@ def test_row_0_is_the_data_and_weights_sum_to_one() -> None:
     weights = resamples.seed_weights([1, 3])
     np.testing.assert_allclose(weights[0], 0.5)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
-    assert set(weights[1:, 0]) == {0, 0.5, 1}
+    assert set(weights[1:, 0]) == {0, 1}  # one draw of two seeds
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 5])
+def test_seeds_show_all_of_their_variance(num_seeds: int) -> None:
+    """The bootstrap variance of a mean over k seeds is s^2 / k, with s^2 the unbiased variance."""
+    rng = np.random.default_rng(0)
+    resamples = draw_resamples(4, list(range(num_seeds)), 40_000, rng)
+    y = rng.normal(size=num_seeds)
+    means = resamples.seed_weights(range(num_seeds)) @ y
+    assert means[0] == pytest.approx(y.mean())
+    assert means[1:].var() == pytest.approx(y.var(ddof=1) / num_seeds, rel=0.03)
+    assert means[1:].mean() == pytest.approx(y.mean(), abs=0.02)
 
 
 def test_groups_share_the_draws_of_shared_seeds() -> None:

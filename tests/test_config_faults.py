@@ -116,7 +116,7 @@ FAULTS: list[tuple[Edit, str]] = [
     ),
     (
         put(f"{SWEEP}/methods", ["ppo", "dpo"]),
-        "grid.sweeps.rm_data.methods: found 'dpo'; expected 'best_of_n' or 'ppo'",
+        "grid.sweeps.rm_data.methods: found 'dpo'; expected 'best_of_n', 'ppo' or 'deep_best_of_n'",
     ),
     (put("ppo", 3), "ppo: found 3; expected keys with values"),
     (put("policies", "small"), "policies: found 'small'; expected keys with values"),

@@ -19,6 +19,7 @@ from overopt.data_config import (
     FileDataConfig,
     SplitConfig,
 )
+from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.ppo.config import PPOConfig
@@ -102,6 +103,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`backbone`": BackboneConfig,
     "`proxy_rm`": ProxyRMConfig,
     "`best_of_n`": BestOfNConfig,
+    "`deep_best_of_n`": DeepBestOfNConfig,
     "`ppo`": PPOConfig,
     "`grid`": GridConfig,
     "`grid.sweeps.NAME`": SweepConfig,

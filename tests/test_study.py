@@ -262,7 +262,7 @@ TOUCHED: dict[str, tuple[str, object, set[str]]] = {
         {"sft": 0.4, "rm": 0.2, "rm_validation": 0.1, "ppo": 0.15, "evaluation": 0.15},
         {"demonstrations"},
     ),
-    "fits": ("analysis.num_bootstrap", 100, {"fits"}),
+    "fits": ("analysis.num_bootstrap", 100, {"fits", "figures"}),
 }
 
 

@@ -1,9 +1,11 @@
 """The headline of a study: what a person reads at the end of a run."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -13,8 +15,11 @@ from overopt.cli import app
 from overopt.curve_statistics import curve_statistics
 from overopt.errors import UserError
 from overopt.recalibration import recalibrate
-from overopt.summary import costs, summarize
+from overopt.study_record import ANALYSIS, STAGES, costs
+from overopt.summary import summarize
 from overopt.tables import coefficients, peaks
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_record(path: Path, script: str, cpu: float, startup: float) -> None:
@@ -60,6 +65,25 @@ def test_costs_add_up_by_stage_and_tell_backbones_from_policies(results: Path) -
     assert table.loc["policies", "cpu_seconds"] == 10
     assert table.loc["proxy RMs", "cpu_seconds"] == 8
     assert "14 (21%)" in summarize(results)
+
+
+def test_verdicts_are_counted_and_the_report_is_named(results: Path, tmp_path: Path) -> None:
+    assert "Claims" not in summarize(results)
+    assert "report.html" not in summarize(results)
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
+    verdicts = ["supported"] * 24 + ["inconclusive"] * 9 + ["not run"] * 15
+    pd.DataFrame({"verdict": verdicts}).to_csv(tmp_path / "claims.csv")
+    (tmp_path / "report.html").touch()
+    lines = summarize(tmp_path).splitlines()
+    assert "Claims: 24 supported, 0 contradicted, 9 inconclusive, 15 not run" in lines
+    assert lines[-1] == f"Report: {tmp_path}/report.html, one file; open it in a browser"
+
+
+def test_every_script_of_a_stage_exists_and_others_count_as_analysis(tmp_path: Path) -> None:
+    scripts = {path.name for path in (ROOT / "workflow/scripts").glob("*.py")}
+    assert scripts >= set(STAGES)
+    write_record(tmp_path / "analysis/fits_record.json", "fits.py", 5.0, 1.0)
+    assert costs(tmp_path).index.tolist() == [ANALYSIS]
 
 
 def test_an_unfinished_study_is_told_in_one_sentence(tmp_path: Path) -> None:

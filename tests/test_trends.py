@@ -36,7 +36,7 @@ def metrics() -> pd.DataFrame:
         for seed in (0, 1)
     ]
     columns = ["proxy_size", "num_parameters", "num_comparisons", "num_epochs", "seed"]
-    return pd.DataFrame(rows, columns=[*columns, "validation_loss"])
+    return pd.DataFrame(rows, columns=[*columns, "validation_loss"]).assign(labels="deterministic")
 
 
 def test_size_trend_equals_scipy(statistics) -> None:

@@ -7,6 +7,7 @@ Whatever comes after a curve does not know where it came from: these jobs read t
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -41,34 +42,43 @@ def fit_curves(
     gold_scale: Path,
     tables_dir: Path,
     coefficients_dir: Path,
+    deep_curve_files: Sequence[Path] = (),
+    tilted_curve_files: Sequence[Path] = (),
 ) -> None:
     """Fit all curves of a study and write every table.
 
-    Into `tables_dir`: curves.parquet (per prompt, raw and recalibrated), binned_curves.csv,
-    trend_lines.csv, proxy_rms.csv. Into `coefficients_dir`: coefficients.csv, peaks.csv,
-    differences.csv, trends.csv and summary.json.
+    Into `tables_dir`: curves.parquet (per prompt, raw and recalibrated), deep_curves.parquet and
+    tilted_curves.parquet (the same, of deep best-of-n and of tilted policies; without rows where
+    there are none), binned_curves.csv, trend_lines.csv, proxy_rms.csv. Into `coefficients_dir`:
+    coefficients.csv, peaks.csv, differences.csv, trends.csv and summary.json.
     """
     scale = json.loads(gold_scale.read_text())
     metrics = pd.DataFrame([json.loads(path.read_text()) for path in metrics_files])
-    curves = pd.concat([pd.read_parquet(path) for path in curve_files], ignore_index=True)
-    curves = curves.sort_values(GRID_ORDER, kind="stable", ignore_index=True)
-    recalibrated = recalibrate(
-        curves,
-        metrics,
+    recalibrated = partial(
+        recalibrate,
+        temperatures=metrics,
         main_policy=settings.main_policy,
         gold_sd=scale["gold_sd_within_prompt"],
         human_sd=scale.get("human_sd_within_prompt"),
     )
+    # A tilted curve has the zero of the best-of-n curve of its cell, so they go together.
+    together = recalibrated(_read_curves([*curve_files, *tilted_curve_files]))
+    is_tilted = together["method"] == "tilted"
+    curves, tilted = together[~is_tilted].reset_index(drop=True), together[is_tilted]
+    deep = recalibrated(_read_curves(deep_curve_files)) if deep_curve_files else curves.iloc[:0]
     statistics = curve_statistics(
-        recalibrated, settings.analysis, numpy_generator(settings.seed, "bootstrap")
+        curves, settings.analysis, numpy_generator(settings.seed, "bootstrap")
     )
     metrics = metrics.sort_values(
         ["num_parameters", "num_comparisons", "num_epochs", "seed"], ignore_index=True
     )
-    sizes = trends(statistics, settings.main_policy, metrics)
-    recalibrated.to_parquet(tables_dir / "curves.parquet", index=False)
+    sizes = trends(statistics, settings.main_policy, metrics, settings.excluded_sizes)
+    lines = trend_lines(statistics, settings.main_policy, settings.excluded_sizes)
+    curves.to_parquet(tables_dir / "curves.parquet", index=False)
+    deep.to_parquet(tables_dir / "deep_curves.parquet", index=False)
+    tilted.to_parquet(tables_dir / "tilted_curves.parquet", index=False)
     _write_csv(binned_curves(statistics), tables_dir / "binned_curves.csv")
-    _write_csv(trend_lines(statistics, settings.main_policy), tables_dir / "trend_lines.csv")
+    _write_csv(lines, tables_dir / "trend_lines.csv")
     _write_csv(metrics, tables_dir / "proxy_rms.csv")
     fits = coefficients(statistics)
     _write_csv(fits, coefficients_dir / "coefficients.csv")
@@ -78,6 +88,12 @@ def fit_curves(
     gold_metrics = json.loads(gold_rm_metrics.read_text())
     write_json(coefficients_dir / "summary.json", _summary(gold_metrics, fits, sizes))
     print(f"{len(curve_files)} curves, {len(fits)} fits")
+
+
+def _read_curves(paths: Sequence[Path]) -> pd.DataFrame:
+    """All rows of these curve files, in the order of the grid."""
+    curves = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    return curves.sort_values(GRID_ORDER, kind="stable", ignore_index=True)
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

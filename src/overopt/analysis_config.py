@@ -28,11 +28,8 @@ class AnalysisSettings(StrictModel):
     """One job: recalibrate all curves, fit them, and tabulate."""
 
     main_policy: str
+    excluded_sizes: list[str] = Field(
+        default=[], description="Proxy sizes that trends over sizes leave out."
+    )
     analysis: AnalysisConfig
     seed: NonNegativeInt
-
-
-class FigureSettings(StrictModel):
-    """One job: draw the figures."""
-
-    main_policy: str

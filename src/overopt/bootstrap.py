@@ -31,12 +31,18 @@ class Resamples:
     def seed_weights(self, seeds: Sequence[int]) -> Array:
         """Weights of a cell group's distinct seeds, shape (1 + replicates, len(seeds)).
 
-        The first len(seeds) draws that are among `seeds`, so that groups share the draws of the
-        seeds they share. Rows sum to 1. With few seeds an interval is too short: resampling k
-        seeds shows (k - 1) / k of their variance, and nothing of it for one seed.
+        The first k - 1 draws that are among the k `seeds`, so that groups share the draws of the
+        seeds they share; one seed keeps its weight. Rows sum to 1.
+
+        k - 1 draws, not k (Rao and Wu 1988): with k the variance of a mean over seeds would come
+        out (k - 1) / k of what it is, a third short at three seeds; with k - 1 it is right on
+        average. It still rests on k seeds, and may be far off in one study: tests and intervals
+        that matter need Student's t, as `overopt.claims.significance` has it. One seed shows
+        nothing of the variance between seeds: its intervals are over prompts only.
         """
+        num_draws = max(len(seeds) - 1, 1)
         is_seed = self.seed_draws[:, :, None] == np.asarray(seeds)
-        is_used = is_seed.any(axis=2).cumsum(axis=1) <= len(seeds)
+        is_used = is_seed.any(axis=2).cumsum(axis=1) <= num_draws
         counts = (is_seed & is_used[:, :, None]).sum(axis=1)
         return (
             np.vstack([np.ones(len(seeds)), counts])

@@ -53,7 +53,10 @@ def parse_sections(
     faults = [_unknown_key(str(key), str(key), fields) for key in config if key not in fields]
     for name, field in fields.items():
         if name not in config:
-            faults.append(_missing(name, field))
+            if field.is_required():
+                faults.append(_missing(name, field))
+            else:
+                sections[name] = field.get_default(call_default_factory=True)
             continue
         # The field's constraints and discriminator are part of its metadata.
         adapter: TypeAdapter[object] = TypeAdapter(Annotated[field.annotation, field])  # type: ignore[valid-type]

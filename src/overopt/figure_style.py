@@ -1,6 +1,6 @@
-"""What all figures share: style, colors of reward-model sizes, the square-root scale, saving."""
+"""What all figures share: style, colors of sizes, the square-root scale, saving."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,8 @@ DPI = 200
 GRAY = "0.35"
 KL_TICKS = (0, 0.5, 1, 2, 4, 6, 10, 20, 30, 40, 60, 80, 100, 150, 200, 300, 400)
 MAX_TICKS = 7
+
+Color = tuple[float, float, float]
 
 
 class SquareRootScale(FuncScale):
@@ -54,12 +56,23 @@ def kl_axis(axes: Axes, max_kl: float) -> None:
     """Make x a KL in nats from 0 to `max_kl` on a square-root scale, with a few round ticks."""
     axes.set_xscale(SquareRootScale(axes.xaxis))
     axes.set_xlim(0, max_kl)
+    axes.xaxis.set_major_locator(FixedLocator(_kl_ticks(max_kl)))
+
+
+def kl_axis_upright(axes: Axes, max_kl: float) -> None:
+    """Make y a KL in nats, as `kl_axis` does x."""
+    axes.set_yscale(SquareRootScale(axes.yaxis))
+    axes.set_ylim(0, max_kl)
+    axes.yaxis.set_major_locator(FixedLocator(_kl_ticks(max_kl)))
+
+
+def _kl_ticks(max_kl: float) -> list[float]:
     spacing = np.sqrt(max_kl) / MAX_TICKS
     ticks = [0.0]
     for tick in KL_TICKS[1:]:
         if tick <= max_kl and np.sqrt(tick) - np.sqrt(ticks[-1]) >= 0.75 * spacing:
-            ticks.append(tick)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+            ticks.append(float(tick))
+    return ticks
 
 
 @contextmanager
@@ -82,14 +95,22 @@ def style() -> Generator[None]:
         yield
 
 
-def size_colors(num_parameters: Sequence[int]) -> dict[int, tuple[float, float, float]]:
-    """One color per reward-model size, dark to light with size; readable by the color-blind."""
-    sizes = sorted(set(num_parameters))
+def size_colors(sizes: Iterable[float]) -> dict[float, Color]:
+    """One color per size, dark to light with size; readable by the color-blind.
+
+    Of reward models, of their data, or any other quantity that has an order.
+    """
+    ordered = sorted(set(sizes))
     colormap = mpl.colormaps["viridis"]  # its yellow end is too light on white
     return {
         size: colormap(position)[:3]
-        for size, position in zip(sizes, np.linspace(0.0, 0.88, len(sizes)), strict=True)
+        for size, position in zip(ordered, np.linspace(0.0, 0.88, len(ordered)), strict=True)
     }
+
+
+def category_colors(number: int) -> list[Color]:
+    """Colors of things without an order, such as policies; readable by the color-blind."""
+    return list(sns.color_palette("colorblind", number))
 
 
 def format_count(number: float) -> str:
@@ -110,5 +131,6 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with style():
         figure.savefig(targets[0], dpi=DPI, metadata={"Software": None})
+        figure.set_layout_engine("none")  # what was laid out for one file stands for the other
         figure.savefig(targets[1], metadata={"Date": None, "Creator": None})
     return targets

@@ -7,14 +7,15 @@ axes, and the study is their union, so that a cell two sweeps share is computed 
 
 import itertools
 from collections.abc import Iterable
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from overopt.cells import BestOfNRun, Labels, PPORun, ProxyRM
 from overopt.strict_model import StrictModel
 
-Method = Literal["best_of_n", "ppo"]
+Method = Literal["best_of_n", "ppo", "deep_best_of_n"]
+SweepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Cell = TypeVar("Cell", bound=StrictModel)
 
 
@@ -47,7 +48,9 @@ class GridConfig(StrictModel):
     seeds: list[NonNegativeInt] = Field(
         min_length=1, description="Seeds of the proxy RMs (backbone, RM, PPO)."
     )
-    sweeps: dict[str, SweepConfig] = Field(min_length=1, description="Sweeps, by name.")
+    sweeps: dict[SweepName, SweepConfig] = Field(
+        min_length=1, description="Sweeps, by name; each is a target of its own."
+    )
 
     def _proxy_rms(self, sweep: SweepConfig) -> list[ProxyRM]:
         axes = {
@@ -67,9 +70,16 @@ class GridConfig(StrictModel):
 
     def best_of_n_runs(self) -> list[BestOfNRun]:
         """Every best-of-n cell of the enabled sweeps, each once, in the order of the config."""
+        return self._best_of_n_runs("best_of_n")
+
+    def deep_best_of_n_runs(self) -> list[BestOfNRun]:
+        """Every cell of best-of-n from the deep pool."""
+        return self._best_of_n_runs("deep_best_of_n")
+
+    def _best_of_n_runs(self, method: Method) -> list[BestOfNRun]:
         return _distinct(
             BestOfNRun(policy_size=policy, proxy_rm=proxy_rm)
-            for sweep in self._enabled("best_of_n")
+            for sweep in self._enabled(method)
             for policy, proxy_rm in itertools.product(sweep.policy_sizes, self._proxy_rms(sweep))
         )
 

@@ -6,12 +6,12 @@ config together, each with its key and a remedy.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from overopt.analysis_config import AnalysisConfig, AnalysisSettings, FigureSettings
+from overopt.analysis_config import AnalysisConfig, AnalysisSettings
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.config_faults import parse_sections
 from overopt.data_config import (
@@ -22,7 +22,10 @@ from overopt.data_config import (
     FileSettings,
     SplitConfig,
 )
+from overopt.deep_pool.config import DeepBestOfNConfig, DeepBestOfNSettings, DeepPoolSettings
 from overopt.errors import UserError
+from overopt.figures.config import FigureSettings
+from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
 from overopt.policy.config import LanguageModelSettings, SamplingSettings
 from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
@@ -57,6 +60,11 @@ class ProxySizeConfig(TransformerConfig):
     """One proxy RM size: its shape and the learning rate of its backbone."""
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of LM pre-training.")
+    in_trends: bool = Field(
+        default=True,
+        description="False for sizes too small to leave chance (footnote 3): trends leave them "
+        "out, figures 11 and 12 show them.",
+    )
 
 
 class BackboneConfig(StrictModel):
@@ -86,6 +94,9 @@ class Study(StrictModel):
     backbone: BackboneConfig = Field(description="Pre-training of the proxy RMs.")
     proxy_rm: ProxyRMConfig = Field(description="Training of the proxy RMs.")
     best_of_n: BestOfNConfig = Field(description="Best-of-n, and the evaluation prompts.")
+    deep_best_of_n: DeepBestOfNConfig = Field(
+        default=DeepBestOfNConfig(), description="Best-of-n of the sweeps that go deep."
+    )
     ppo: PPOConfig = Field(description="PPO.")
     grid: GridConfig = Field(description="Which cells are computed.")
     analysis: AnalysisConfig = Field(description="Fits and intervals.")
@@ -104,12 +115,36 @@ class Study(StrictModel):
         the same proxy, which the best-of-n curves of these policies hold at n = 1.
         """
         listed = self.grid.best_of_n_runs()
+        return self._with_initial_scores(listed, [*listed, *self.grid.ppo_runs()])
+
+    def main_best_of_n_runs(self) -> list[BestOfNRun]:
+        """Best-of-n of the main policy: one per proxy RM that best-of-n optimizes."""
+        return [run for run in self.best_of_n_runs() if run.policy_size == self.main_policy]
+
+    def deep_best_of_n_runs(self) -> list[BestOfNRun]:
+        """Every cell of deep best-of-n, with those that recalibration needs."""
+        listed = self.grid.deep_best_of_n_runs()
+        return self._with_initial_scores(listed, listed)
+
+    def _with_initial_scores(
+        self, listed: list[BestOfNRun], runs: Sequence[BestOfNRun | PPORun]
+    ) -> list[BestOfNRun]:
         needed = [
             BestOfNRun(policy_size=policy_size, proxy_rm=run.proxy_rm)
-            for run in [*listed, *self.grid.ppo_runs()]
+            for run in runs
             for policy_size in (run.policy_size, self.main_policy)
         ]
         return list(dict.fromkeys([*listed, *needed]))
+
+    def tilted_runs(self) -> list[BestOfNRun]:
+        """Cells whose tilted distribution is computed: where PPO runs with a KL penalty."""
+        return list(
+            dict.fromkeys(
+                BestOfNRun(policy_size=run.policy_size, proxy_rm=run.proxy_rm)
+                for run in self.ppo_runs()
+                if run.kl_coef > 0
+            )
+        )
 
     def ppo_runs(self) -> list[PPORun]:
         """Every PPO cell."""
@@ -117,7 +152,8 @@ class Study(StrictModel):
 
     def proxy_rms(self) -> list[ProxyRM]:
         """Every proxy RM, each once."""
-        return list(dict.fromkeys(run.proxy_rm for run in self.best_of_n_runs()))
+        runs = [*self.best_of_n_runs(), *self.deep_best_of_n_runs()]
+        return list(dict.fromkeys(run.proxy_rm for run in runs))
 
     @property
     def comparison_policy(self) -> str:
@@ -126,9 +162,16 @@ class Study(StrictModel):
 
     def policy_sizes(self) -> list[str]:
         """Every policy that the study trains, the gold RM's backbone included."""
-        used = [run.policy_size for run in [*self.best_of_n_runs(), *self.ppo_runs()]]
+        runs = [*self.best_of_n_runs(), *self.deep_best_of_n_runs(), *self.ppo_runs()]
+        used = [run.policy_size for run in runs]
         always = [self.main_policy, self.gold_rm.backbone, self.comparison_policy]
         return list(dict.fromkeys([*always, *used]))
+
+    def of_sweep(self, name: str) -> "Study":
+        """The same study with one sweep alone, switched on."""
+        sweep = self.grid.sweeps[name].model_copy(update={"enabled": True})
+        grid = self.grid.model_copy(update={"sweeps": {name: sweep}})
+        return self.model_copy(update={"grid": grid})
 
     # The settings of each job: exactly what it uses, with its own seed.
 
@@ -255,6 +298,24 @@ class Study(StrictModel):
         """Settings of one best-of-n curve."""
         return BestOfNSettings(run=run, max_n=self.best_of_n.max_n)
 
+    def deep_pool_settings(self, policy_size: str) -> DeepPoolSettings:
+        """Settings of one policy's deep pool."""
+        return DeepPoolSettings(
+            num_prompts=self.deep_best_of_n.num_prompts,
+            num_responses=self.deep_best_of_n.num_responses,
+            text=self.text,
+            seed=self._seed("deep_pool", policy_size),
+        )
+
+    def deep_best_of_n_settings(self, run: BestOfNRun) -> DeepBestOfNSettings:
+        """Settings of one deep best-of-n curve."""
+        return DeepBestOfNSettings(
+            run=run,
+            max_n=self.deep_best_of_n.max_n,
+            num_scored_responses=self.deep_best_of_n.num_scored_responses,
+            has_hidden_utility=self.is_embedded,
+        )
+
     def ppo_settings(self, run: PPORun) -> PPOSettings:
         """Settings of one PPO run."""
         return PPOSettings(
@@ -270,12 +331,15 @@ class Study(StrictModel):
     def analysis_settings(self) -> AnalysisSettings:
         """Settings of the fits and tables."""
         return AnalysisSettings(
-            main_policy=self.main_policy, analysis=self.analysis, seed=self._seed("analysis")
+            main_policy=self.main_policy,
+            excluded_sizes=[n for n, size in self.proxy_sizes.items() if not size.in_trends],
+            analysis=self.analysis,
+            seed=self._seed("analysis"),
         )
 
     def figure_settings(self) -> FigureSettings:
         """Settings of the figures."""
-        return FigureSettings(main_policy=self.main_policy)
+        return figure_settings(self)
 
 
 def _shape(config: TransformerConfig) -> TransformerConfig:

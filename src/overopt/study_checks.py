@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig, SplitConfig
+from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.reward_model.config import GoldRMConfig, SyntheticComparisonsConfig
@@ -75,6 +76,24 @@ def _check_pool(best_of_n: BestOfNConfig) -> Iterator[str]:
             f"best_of_n.max_n: {best_of_n.max_n} is larger than the pool "
             f"(best_of_n.num_responses: {best_of_n.num_responses}); lower max_n or draw more "
             "responses (four times max_n is advisable)"
+        )
+
+
+def _check_deep_pool(
+    deep: DeepBestOfNConfig, best_of_n: BestOfNConfig, grid: GridConfig
+) -> Iterator[str]:
+    if not grid.deep_best_of_n_runs():
+        return
+    if deep.max_n > deep.num_responses:
+        yield (
+            f"deep_best_of_n.max_n: {deep.max_n} is larger than the deep pool "
+            f"(deep_best_of_n.num_responses: {deep.num_responses}); lower max_n or draw more "
+            "responses"
+        )
+    if deep.num_prompts > best_of_n.num_prompts:
+        yield (
+            f"deep_best_of_n.num_prompts: {deep.num_prompts}, but there are "
+            f"{best_of_n.num_prompts} evaluation prompts (best_of_n.num_prompts); lower it"
         )
 
 
@@ -167,6 +186,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("policies", "main_policy", "gold_rm"), _check_policies),
     (("policies", "synthetic_comparisons"), _check_comparison_policy),
     (("best_of_n",), _check_pool),
+    (("deep_best_of_n", "best_of_n", "grid"), _check_deep_pool),
     (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),
     (("data",), _check_files),
     (("data",), _check_candidates),

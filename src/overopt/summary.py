@@ -1,6 +1,5 @@
 """The headline of a finished study, in a few lines that a person understands."""
 
-import json
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -8,29 +7,15 @@ from typing import Any
 import pandas as pd
 
 from overopt.errors import UserError
+from overopt.study_record import costs
 
 Row = dict[Hashable, Any]
 TABLES = ("coefficients", "peaks")
-STAGES = {
-    "embedded_demonstrations.py": "human data",
-    "embedded_comparisons.py": "human data",
-    "file_demonstrations.py": "human data",
-    "file_comparisons.py": "human data",
-    "train_gold_rm.py": "gold RM",
-    "synthetic_responses.py": "synthetic comparisons",
-    "synthetic_comparisons.py": "synthetic comparisons",
-    "train_proxy_rm.py": "proxy RMs",
-    "pool.py": "best-of-n",
-    "pool_gold_scores.py": "best-of-n",
-    "best_of_n.py": "best-of-n",
-    "ppo.py": "PPO",
-    "fits.py": "fits and figures",
-    "figures.py": "fits and figures",
-}
+VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
 
 
 def summarize(results: Path) -> str:
-    """Coefficients and peaks by RM size, the cost by stage, and where the figures are.
+    """Coefficients and peaks by RM size, cost by stage, verdicts, and where the rest is.
 
     Raises
     ------
@@ -48,7 +33,8 @@ def summarize(results: Path) -> str:
         _describe_method(coefficients, peaks, "best_of_n", "best_of_n"),
         _describe_method(coefficients, peaks, "ppo", "rl_shared_alpha"),
         _describe_costs(results),
-        f"Figures: {results / 'figures'}    Tables: {results}/*.csv",
+        _describe_claims(results),
+        _describe_places(results),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -102,46 +88,39 @@ def _describe_peak(row: Row) -> str:
     )
 
 
-def costs(results: Path) -> pd.DataFrame:
-    """Jobs, CPU seconds, of these start and import, and longest job's wall seconds, by stage.
-
-    Read from the run records; language-model jobs count as policies or as proxy RMs by the
-    output they made.
-    """
-    rows = []
-    for path in sorted(results.rglob("*record.json")):
-        record = json.loads(path.read_text())
-        is_backbone = path.is_relative_to(results / "backbones")
-        stage = STAGES.get(record["rule_script"], "proxy RMs" if is_backbone else "policies")
-        rows.append({"stage": stage, **record})
-    if not rows:
-        return pd.DataFrame()
-    table = pd.DataFrame(rows).groupby("stage", sort=False)
-    return pd.DataFrame(
-        {
-            "jobs": table.size(),
-            "cpu_seconds": table["cpu_seconds"].sum(),
-            "startup_cpu_seconds": table["startup_cpu_seconds"].sum(),
-            "wall_seconds": table["wall_seconds"].sum(),
-            "peak_memory_mb": table["peak_memory_mb"].max(),
-        }
-    ).sort_values("cpu_seconds", ascending=False)
-
-
 def _describe_costs(results: Path) -> str:
     table = costs(results)
     if table.empty:
         return ""
     total = table.sum()
-    lines = [f"  {'Cost by stage':<24}{'jobs':>5}{'CPU s':>8}{'of it start, import':>22}"]
+    lines = [f"  {'Cost by stage':<30}{'jobs':>5}{'CPU s':>8}{'of it start, import':>22}"]
     for stage, row in table.iterrows():
         lines.append(
-            f"  {stage:<24}{row['jobs']:>5.0f}{row['cpu_seconds']:>8.0f}"
+            f"  {stage:<30}{row['jobs']:>5.0f}{row['cpu_seconds']:>8.0f}"
             f"{row['startup_cpu_seconds']:>22.0f}"
         )
     share = total["startup_cpu_seconds"] / total["cpu_seconds"]
     lines.append(
-        f"  {'total':<24}{total['jobs']:>5.0f}{total['cpu_seconds']:>8.0f}"
+        f"  {'total':<30}{total['jobs']:>5.0f}{total['cpu_seconds']:>8.0f}"
         f"{total['startup_cpu_seconds']:>15.0f} ({share:.0%})"
     )
+    return "\n".join(lines)
+
+
+def _describe_claims(results: Path) -> str:
+    path = results / "claims.csv"
+    return f"Claims: {verdict_counts(pd.read_csv(path))}" if path.is_file() else ""
+
+
+def verdict_counts(claims: pd.DataFrame) -> str:
+    """How many claims have each verdict: "24 supported, 6 contradicted, ..."."""
+    counts = claims["verdict"].value_counts()
+    return ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
+
+
+def _describe_places(results: Path) -> str:
+    lines = [f"Figures: {results / 'figures'}    Tables: {results}/*.csv"]
+    report = results / "report.html"
+    if report.is_file():
+        lines.append(f"Report: {report}, one file; open it in a browser")
     return "\n".join(lines)

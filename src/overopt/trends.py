@@ -5,7 +5,7 @@ Lines are in log10 of the size, as in Gao et al. 2022, Figure 3 and sections 3.2
 Replicates are those of `curve_statistics`, paired over all cells.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,10 @@ class _Series(NamedTuple):
 
 
 def trends(
-    statistics: CurveStatistics, main_policy: str, metrics: pd.DataFrame | None = None
+    statistics: CurveStatistics,
+    main_policy: str,
+    metrics: pd.DataFrame | None = None,
+    excluded_sizes: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Slopes per decade and rank correlations over proxy sizes and over data sizes.
 
@@ -54,7 +57,9 @@ def trends(
         The `policy_size` whose cells are used.
     metrics
         One row per proxy RM: proxy_size, num_parameters, num_comparisons, num_epochs, seed,
-        validation_loss. None leaves the validation loss out.
+        labels, validation_loss. None leaves the validation loss out.
+    excluded_sizes
+        Proxy sizes that are left out, those near chance (footnote 3).
 
     Returns
     -------
@@ -65,14 +70,20 @@ def trends(
     percentiles over prompts and seeds; of the validation loss over seeds only, NaN with one seed.
 
     """
-    series = [*_size_series(statistics, main_policy), *_data_series(statistics, main_policy)]
+    series = [
+        *_size_series(statistics, main_policy, excluded_sizes),
+        *_data_series(statistics, main_policy, excluded_sizes),
+    ]
     if metrics is not None:
-        series += _validation_loss_series(metrics, statistics.resamples)
+        included = metrics[~metrics["proxy_size"].isin(excluded_sizes)]
+        series += _validation_loss_series(included, statistics.resamples)
     rows = [s.labels | _trend(s, statistics.confidence) for s in series]
     return pd.DataFrame(rows, columns=[*LABELS, *NUMBERS])
 
 
-def trend_lines(statistics: CurveStatistics, main_policy: str) -> pd.DataFrame:
+def trend_lines(
+    statistics: CurveStatistics, main_policy: str, excluded_sizes: Sequence[str] = ()
+) -> pd.DataFrame:
     """Regression lines over proxy sizes with pointwise bootstrap bands (Gao et al. 2022, Fig. 3).
 
     Columns: method, form, quantity, as in `trends`; num_parameters (evenly spaced in its
@@ -80,7 +91,7 @@ def trend_lines(statistics: CurveStatistics, main_policy: str) -> pd.DataFrame:
     """
     columns = ["method", "form", "quantity", "num_parameters", "fitted", "low", "high"]
     tables = [pd.DataFrame(columns=columns)]
-    for labels, sizes, values in _size_series(statistics, main_policy):
+    for labels, sizes, values in _size_series(statistics, main_policy, excluded_sizes):
         x = np.linspace(np.log10(sizes.min()), np.log10(sizes.max()), NUM_LINE_POINTS)
         slope, intercept = _line(np.log10(sizes), values)
         lines = intercept[:, None] + slope[:, None] * x
@@ -90,8 +101,11 @@ def trend_lines(statistics: CurveStatistics, main_policy: str) -> pd.DataFrame:
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
-def _size_series(statistics: CurveStatistics, main_policy: str) -> Iterator[_Series]:
-    for method, cells in size_sweep(statistics.groups, main_policy).groupby("method"):
+def _size_series(
+    statistics: CurveStatistics, main_policy: str, excluded_sizes: Sequence[str]
+) -> Iterator[_Series]:
+    sweep = size_sweep(statistics.groups, main_policy, excluded_sizes)
+    for method, cells in sweep.groupby("method"):
         labels = {
             "axis": "num_parameters",
             "policy_size": main_policy,
@@ -100,9 +114,13 @@ def _size_series(statistics: CurveStatistics, main_policy: str) -> Iterator[_Ser
         yield from _series(statistics, str(method), cells, labels)
 
 
-def _data_series(statistics: CurveStatistics, main_policy: str) -> Iterator[_Series]:
+def _data_series(
+    statistics: CurveStatistics, main_policy: str, excluded_sizes: Sequence[str]
+) -> Iterator[_Series]:
     groups = statistics.groups
     groups = groups[(groups["policy_size"] == main_policy) & (groups["kl_coef"] == 0)]
+    groups = groups[groups["labels"] == "deterministic"]
+    groups = groups[~groups["proxy_size"].isin(excluded_sizes)]
     groups = groups[groups["num_epochs"] == groups["num_epochs"].min()]
     for (method, size), cells in groups.groupby(["method", "proxy_size"]):
         labels = {"axis": "num_comparisons", "policy_size": main_policy, "proxy_size": size}
@@ -124,6 +142,7 @@ def _series(
 
 def _validation_loss_series(metrics: pd.DataFrame, resamples: Resamples) -> Iterator[_Series]:
     metrics = metrics[metrics["num_epochs"] == metrics["num_epochs"].min()]
+    metrics = metrics[metrics["labels"] == "deterministic"]
     largest = metrics["num_comparisons"].max()
     sweeps = [("num_parameters", {"num_comparisons": int(largest)})]
     sweeps += [("num_comparisons", {"proxy_size": size}) for size in metrics["proxy_size"].unique()]

@@ -1,30 +1,30 @@
 """
-From curves to coefficients and figures (Gao et al. 2022, sections 2.2, 3.1 to 3.4).
+From curves to coefficients (Gao et al. 2022, sections 2.2, 3.1 to 3.4).
 
 INPUTS
-    best_of_n/, ppo/   every curve
+    best_of_n/, deep_best_of_n/, ppo/   every curve
     proxy_rms/         validation metrics and temperatures
     best_of_n/{main policy}/gold_scale.json   the unit of gold
 OUTPUTS
     coefficients.csv, peaks.csv, differences.csv, trends.csv, summary.json
     analysis/          curves in common units, their bands, the proxy RMs' metrics
-    figures/           PNG and SVG, by the paper's numbers
 STEPS
     fits      recalibrate, fit both forms, bootstrap over prompts and seeds
-    figures   draw
 """
-
-FIGURES = ("figure_01a", "figure_01b", "figure_03a", "figure_03b", "figure_03c")
 
 
 rule fits:
     input:
         curves=curve_files,
+        deep_curves=deep_curve_files,
+        tilted_curves=tilted_curve_files,
         metrics=proxy_rm_metrics,
         gold_metrics="<results>/gold_rm/metrics.json",
         gold_scale=f"<results>/best_of_n/{study.main_policy}/gold_scale.json",
     output:
         curves="<results>/analysis/curves.parquet",
+        deep_curves="<results>/analysis/deep_curves.parquet",
+        tilted_curves="<results>/analysis/tilted_curves.parquet",
         binned_curves="<results>/analysis/binned_curves.csv",
         trend_lines="<results>/analysis/trend_lines.csv",
         proxy_rms="<results>/analysis/proxy_rms.csv",
@@ -47,35 +47,8 @@ rule fits:
         "python {REPO}/workflow/scripts/fits.py"
         " --config {params.config:q} --code {params.code}"
         " $(printf -- '--curve %s ' {input.curves}) $(printf -- '--metrics %s ' {input.metrics})"
+        " $(for curve in {input.deep_curves}; do echo --deep-curve $curve; done)"
+        " $(for curve in {input.tilted_curves}; do echo --tilted-curve $curve; done)"
         " --gold-metrics {input.gold_metrics} --gold-scale {input.gold_scale}"
         " --curves {output.curves} --coefficients {output.coefficients}"
-        " --record {output.record} > {log} 2>&1"
-
-
-rule figures:
-    input:
-        curves="<results>/analysis/binned_curves.csv",
-        coefficients="<results>/coefficients.csv",
-        trend_lines="<results>/analysis/trend_lines.csv",
-    output:
-        expand(
-            "<results>/figures/{figure}.{suffix}",
-            figure=FIGURES,
-            suffix=["png", "svg"],
-        ),
-        record="<results>/figures/figures_record.json",
-    log:
-        "<results>/logs/figures.log",
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-    params:
-        config=lambda wildcards: as_param(study.figure_settings()),
-        code=code("figures"),
-    shell:
-        "python {REPO}/workflow/scripts/figures.py"
-        " --config {params.config:q} --code {params.code}"
-        " --curves {input.curves} --coefficients {input.coefficients}"
-        " --trend-lines {input.trend_lines} --figures $(dirname {output.record})"
         " --record {output.record} > {log} 2>&1"

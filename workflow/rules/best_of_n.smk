@@ -5,11 +5,12 @@ INPUTS
     data/prompts.parquet, policies/, gold_rm/, proxy_rms/
 OUTPUTS
     best_of_n/{policy}/pool.parquet, gold_scores.parquet, gold_scale.json
-    best_of_n/{policy}/{proxy RM}/curve.parquet, proxy_scores.parquet
+    best_of_n/{policy}/{proxy RM}/curve.parquet, proxy_scores.parquet, tilted_curve.parquet
 STEPS
     pool               draw many responses to each evaluation prompt, once per policy
     pool_gold_scores   score the pool by the gold RM, once per policy
     best_of_n          score it by one proxy RM; unbiased estimate for all n at once
+    tilted             weight it by exp(proxy / c): the highest proxy score at each KL
 """
 
 
@@ -93,3 +94,28 @@ rule best_of_n:
         " --pool {input.pool} --gold-scores {input.gold_scores} --proxy-rm {input.proxy_rm}"
         " --proxy-scores {output.proxy_scores} --curve {output.curve}"
         " --record {output.record} > {log} 2>&1"
+
+
+rule tilted:
+    input:
+        gold_scores="<results>/best_of_n/{policy_size}/gold_scores.parquet",
+        proxy_scores="<results>/best_of_n/{policy_size}/<proxy_rm>/proxy_scores.parquet",
+        curve="<results>/best_of_n/{policy_size}/<proxy_rm>/curve.parquet",
+    output:
+        curve="<results>/best_of_n/{policy_size}/<proxy_rm>/tilted_curve.parquet",
+        record="<results>/best_of_n/{policy_size}/<proxy_rm>/tilted_record.json",
+    log:
+        "<results>/logs/tilted/{policy_size}/<proxy_rm>.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        config=lambda wildcards: "{}",
+        code=code("tilted"),
+    shell:
+        "python {REPO}/workflow/scripts/tilted.py"
+        " --config {params.config:q} --code {params.code}"
+        " --gold-scores {input.gold_scores} --proxy-scores {input.proxy_scores}"
+        " --best-of-n-curve {input.curve}"
+        " --curve {output.curve} --record {output.record} > {log} 2>&1"

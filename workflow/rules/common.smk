@@ -81,17 +81,42 @@ def alternatives(values):
     return "|".join(sorted({re.escape(str(value)) for value in values}))
 
 
+def best_of_n_files(runs, folder="best_of_n", name="curve"):
+    """A file of each of these best-of-n runs."""
+    return [
+        f"<results>/{folder}/{run.policy_size}/{path_of(run.proxy_rm)}/{name}.parquet"
+        for run in runs
+    ]
+
+
+def ppo_files(runs):
+    """The curve of each of these PPO runs."""
+    return [
+        f"<results>/ppo/{run.policy_size}/kl-{run.kl_coef:g}/{path_of(run.proxy_rm)}/curve.parquet"
+        for run in runs
+    ]
+
+
 def curve_files(wildcards):
     """Every curve of the study: best-of-n, then PPO."""
-    best_of_n = [
-        f"<results>/best_of_n/{run.policy_size}/{path_of(run.proxy_rm)}/curve.parquet"
-        for run in study.best_of_n_runs()
-    ]
-    ppo = [
-        f"<results>/ppo/{run.policy_size}/kl-{run.kl_coef:g}/{path_of(run.proxy_rm)}/curve.parquet"
-        for run in study.ppo_runs()
-    ]
-    return best_of_n + ppo
+    return best_of_n_files(study.best_of_n_runs()) + ppo_files(study.ppo_runs())
+
+
+def deep_curve_files(wildcards):
+    """Every curve of deep best-of-n."""
+    return best_of_n_files(study.deep_best_of_n_runs(), folder="deep_best_of_n")
+
+
+def tilted_curve_files(wildcards):
+    """The tilted distribution of every cell that PPO optimizes with a KL penalty."""
+    return best_of_n_files(study.tilted_runs(), name="tilted_curve")
+
+
+def sweep_files(name):
+    """Every curve of one sweep, whether the study computes it or not."""
+    sweep = study.of_sweep(name)
+    deep = best_of_n_files(sweep.deep_best_of_n_runs(), folder="deep_best_of_n")
+    return best_of_n_files(sweep.best_of_n_runs()) + deep + ppo_files(sweep.ppo_runs())
 
 
 def proxy_rm_metrics(wildcards):

@@ -6,9 +6,11 @@ INPUTS
 OUTPUTS
     data/prompts.parquet, data/demonstrations.parquet, data/tokenizer/
     data/human_comparisons.parquet
+    feature_correlations.csv
 STEPS
-    demonstrations      split all prompts; writers write on the SFT part
-    human_comparisons   annotators judge pairs of policy samples, writers' and degenerate texts
+    demonstrations         split all prompts; writers write on the SFT part
+    human_comparisons      annotators judge pairs of policy samples, writers' and degenerate texts
+    feature_correlations   what every reward model has learned of the hidden utility
 """
 
 
@@ -57,3 +59,31 @@ rule human_comparisons:
         " --config {params.config:q} --code {params.code}"
         " --prompts {input.prompts} --policy {input.policy}"
         " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"
+
+
+rule feature_correlations:
+    input:
+        pool=f"<results>/best_of_n/{study.main_policy}/pool.parquet",
+        gold_scores=f"<results>/best_of_n/{study.main_policy}/gold_scores.parquet",
+        tokenizer=f"<results>/policies/{study.main_policy}/tokenizer.json",
+        proxy_scores=best_of_n_files(study.main_best_of_n_runs(), name="proxy_scores"),
+        curves=best_of_n_files(study.main_best_of_n_runs()),
+    output:
+        correlations="<results>/feature_correlations.csv",
+        record="<results>/analysis/feature_correlations_record.json",
+    log:
+        "<results>/logs/feature_correlations.log",
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        config=lambda wildcards: "{}",
+        code=code("feature_correlations"),
+    shell:
+        "python {REPO}/workflow/scripts/feature_correlations.py"
+        " --config {params.config:q} --code {params.code}"
+        " --pool {input.pool} --gold-scores {input.gold_scores} --tokenizer {input.tokenizer}"
+        " $(printf -- '--proxy-scores %s ' {input.proxy_scores})"
+        " $(printf -- '--curve %s ' {input.curves})"
+        " --correlations {output.correlations} --record {output.record} > {log} 2>&1"

@@ -1,25 +1,50 @@
 """Draw the figures of a study from its tables.
 
-python workflow/scripts/figures.py --config '{"main_policy": "small"}'
-    --curves binned_curves.csv --coefficients coefficients.csv --trend-lines trend_lines.csv
+python workflow/scripts/figures.py --config '{...}' --curves analysis/curves.parquet
+    --deep-curves analysis/deep_curves.parquet --binned-curves analysis/binned_curves.csv
+    --coefficients coefficients.csv --peaks peaks.csv --trend-lines analysis/trend_lines.csv
+    --proxy-rms analysis/proxy_rms.csv --forms forms.csv --extrapolation extrapolation.csv
+    --kl-estimate kl_estimate.csv --paper-comparison paper_comparison.csv
+    --run-curve ppo/a/curve.parquet --iterations ppo/a/iterations.csv
     --figures OUT --record OUT.json
 """
 
-from overopt.analysis_config import FigureSettings
-from overopt.figures import draw_figures
-from overopt.job import Input, Job, Output, Settings, run
+from pathlib import Path
+
+from overopt.figures.config import FigureSettings
+from overopt.figures.drawing import draw_figures
+from overopt.figures.inputs import read_tables
+from overopt.job import Input, Inputs, Job, Output, Settings, run
+
+NONE: list[Path] = []
 
 
 def main(
     job: Job,
     config: Settings,
     curves: Input,
+    deep_curves: Input,
+    binned_curves: Input,
     coefficients: Input,
+    peaks: Input,
     trend_lines: Input,
+    proxy_rms: Input,
+    forms: Input,
+    extrapolation: Input,
+    kl_estimate: Input,
+    paper_comparison: Input,
     figures: Output,
+    run_curve: Inputs = NONE,
+    iterations: Inputs = NONE,
 ) -> None:
-    settings = FigureSettings.model_validate_json(config)
-    draw_figures(settings.main_policy, curves, coefficients, trend_lines, figures)
+    paths = {
+        **{"curves": curves, "deep_curves": deep_curves, "binned_curves": binned_curves},
+        **{"coefficients": coefficients, "peaks": peaks, "trend_lines": trend_lines},
+        **{"proxy_rms": proxy_rms, "forms": forms, "extrapolation": extrapolation},
+        **{"kl_estimate": kl_estimate, "paper_comparison": paper_comparison},
+    }
+    tables = read_tables(FigureSettings.model_validate_json(config), paths, run_curve, iterations)
+    draw_figures(tables, figures)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """Recalibrate and fit all curves of a study; write its tables.
 
 python workflow/scripts/fits.py --config '{...}' --curve a/curve.parquet --curve b/curve.parquet
+    --deep-curve d/curve.parquet --tilted-curve t/tilted_curve.parquet
     --metrics a/metrics.json --gold-metrics gold_rm/metrics.json --gold-scale gold_scale.json
     --curves OUT/curves.parquet --coefficients OUT/coefficients.csv --record OUT.json
 """
 
+from pathlib import Path
+
 from overopt.analysis import fit_curves
 from overopt.analysis_config import AnalysisSettings
 from overopt.job import Input, Inputs, Job, Output, Settings, run
+
+NONE: list[Path] = []
 
 
 def main(
@@ -19,6 +24,8 @@ def main(
     gold_scale: Input,
     curves: Output,
     coefficients: Output,
+    deep_curve: Inputs = NONE,
+    tilted_curve: Inputs = NONE,
 ) -> None:
     settings = AnalysisSettings.model_validate_json(config)
     fit_curves(
@@ -30,6 +37,8 @@ def main(
         gold_scale,
         curves.parent,
         coefficients.parent,
+        deep_curve,
+        tilted_curve,
     )
 
 

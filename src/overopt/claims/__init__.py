@@ -1,0 +1,1 @@
+"""The paper's claims as statistical checks with verdicts (Gao et al. 2022)."""

@@ -1,0 +1,83 @@
+"""Fits of rival forms as evidence: means over cells, with their bootstrap versions."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from overopt.claims.evidence import Evidence, NotRun
+from overopt.form_comparison import OWN_FORM, FormStatistics, compare_forms
+from overopt.held_out import NULLS, PREDICTORS
+
+Array = npt.NDArray[np.float64]
+
+FORM_TEXTS = {
+    "linear": "d a",
+    "best_of_n": "d (a - b d)",
+    "rl": "d (a - b log d)",
+    "log1p": "d (a - b log(1 + d))",
+    "power": "d (a - b d^g)",
+    "last_value": "the last fitted value",
+    "straight_line": "a straight line",
+}
+
+
+def fitted_forms(
+    evidence: Evidence, cells: pd.DataFrame, score: str, *, is_deep: bool = False
+) -> FormStatistics:
+    """Compare all forms of `score` on the curves of `cells`, which are of the main policy.
+
+    `cells` are rows of the groups of `evidence.statistics`, or of `evidence.deep`.
+    """
+    statistics = evidence.deep if is_deep else evidence.statistics
+    if statistics is None:
+        raise NotRun("no best-of-n beyond n = 1,000: switch on the sweep deep")
+    chosen = replace(
+        statistics,
+        groups=cells.reset_index(drop=True),
+        curves=[statistics.curves[column] for column in cells.index],
+    )
+    # scores count from the main policy's initial ones, so these are zero
+    initial = np.zeros((len(statistics.resamples.prompt_weights), len(cells)))
+    return compare_forms(chosen, score, initial, evidence.config)
+
+
+def by_cell(forms: FormStatistics, quantity: str, predictor: str) -> Array:
+    """Replicates of one quantity of one form, (1 + B, cells), for the cells that have it.
+
+    NotRun if none has: no curve is long enough.
+    """
+    values = forms.values[quantity][:, :, PREDICTORS.index(predictor)]
+    values = values[:, np.isfinite(values[0])]
+    if not values.shape[1]:
+        raise NotRun(f"no curve has points enough for {quantity} of {FORM_TEXTS[predictor]}")
+    return values
+
+
+def own_form(forms: FormStatistics) -> str:
+    """Form of the paper for the method of these cells, which are all of one."""
+    return OWN_FORM[str(forms.groups["method"].iloc[0])]
+
+
+def best_rival_excess(
+    forms: FormStatistics, error: str, rivals: tuple[str, ...]
+) -> tuple[Array, str]:
+    """Mean over cells of `error`, the best rival's minus that of the paper's form, and its name.
+
+    Shape (1 + B,). Which rival is best is found anew in each version, so it is above 0 where the
+    paper's form is better than every rival.
+    """
+    own = by_cell(forms, error, own_form(forms)).mean(axis=1)
+    means = np.stack([by_cell(forms, error, rival).mean(axis=1) for rival in rivals])
+    return means.min(axis=0) - own, rivals[int(np.argmin(means[:, 0]))]
+
+
+def best_null_excess(forms: FormStatistics, error: str) -> tuple[Array, str]:
+    """Like `best_rival_excess`, against the predictors without a form."""
+    return best_rival_excess(forms, error, NULLS)
+
+
+def count_above(values: Array, bound: float = 0.0) -> str:
+    """How many estimates lie above `bound`, such as "5 of 7"; `values` as of `by_cell`."""
+    return f"{int((values[0] > bound).sum())} of {values.shape[1]}"

@@ -1,0 +1,79 @@
+"""The deep pool: tens of thousands of responses to each prompt, as arrays of small integers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from overopt.curves import evaluation_prompts
+from overopt.deep_pool.config import DeepPoolSettings
+from overopt.job import Job
+from overopt.models import load_policy
+from overopt.policy.sampling import sample_responses
+from overopt.randomness import torch_generator
+from overopt.tokens import encode_prompts, load_tokenizer
+
+LARGEST_ID = np.iinfo(np.uint16).max
+
+
+@dataclass(frozen=True)
+class DeepPrompt:
+    """One prompt of a deep pool: its token ids, N responses and their log-probabilities (nats)."""
+
+    prompt_ids: list[int]
+    response_ids: list[list[int]]
+    logprobs: np.ndarray
+
+    @property
+    def sequences(self) -> list[list[int]]:
+        """Prompt and response joined."""
+        return [self.prompt_ids + response for response in self.response_ids]
+
+
+def sample_deep_pool(
+    job: Job, settings: DeepPoolSettings, prompts: Path, policy_dir: Path, pool: Path
+) -> None:
+    """Write the pool prompt by prompt: memory holds token ids of two bytes, never text.
+
+    Raises ValueError where the vocabulary does not fit into them.
+    """
+    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
+    if len(tokenizer) > LARGEST_ID:
+        raise ValueError(f"a vocabulary of {len(tokenizer)} does not fit into two bytes an id")
+    texts = evaluation_prompts(prompts, settings.num_prompts)
+    prompt_ids = encode_prompts(tokenizer, texts, settings.text.max_prompt_tokens)
+    shape = (len(prompt_ids), settings.num_responses)
+    ids = np.zeros((*shape, settings.text.max_response_tokens), np.uint16)
+    lengths, logprobs = np.zeros(shape, np.uint16), np.zeros(shape, np.float32)
+    for row, prompt in enumerate(prompt_ids):
+        responses = sample_responses(
+            policy,
+            [prompt] * settings.num_responses,
+            settings.text.max_response_tokens,
+            torch_generator(settings.seed, f"prompt {row}"),
+        )
+        ids[row] = responses.ids.cpu().numpy()
+        lengths[row] = responses.lengths.cpu().numpy()
+        logprobs[row] = responses.logprobs.sum(1).cpu().numpy()
+        print(f"prompt {row + 1} of {len(prompt_ids)}", flush=True)
+    width = max(map(len, prompt_ids))
+    padded = np.zeros((len(prompt_ids), width), np.uint16)
+    for row, prompt in enumerate(prompt_ids):
+        padded[row, : len(prompt)] = prompt
+    prompt_lengths = np.array([len(prompt) for prompt in prompt_ids], np.uint16)
+    arrays = {"ids": ids, "lengths": lengths, "logprobs": logprobs, "prompt_ids": padded}
+    save_file({**arrays, "prompt_lengths": prompt_lengths}, pool)
+
+
+def read_deep_pool(pool: Path) -> Iterator[DeepPrompt]:
+    """Prompts of a pool, one after the other."""
+    arrays = load_file(pool)
+    for row, length in enumerate(arrays["prompt_lengths"]):
+        ids, lengths = arrays["ids"][row].tolist(), arrays["lengths"][row].tolist()
+        yield DeepPrompt(
+            arrays["prompt_ids"][row, :length].tolist(),
+            [response[:n] for response, n in zip(ids, lengths, strict=True)],
+            arrays["logprobs"][row].astype(np.float64),
+        )

@@ -1,0 +1,114 @@
+"""Beyond the paper: coefficients with the KL estimated; its trends beside this run's."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from overopt.figure_style import HEIGHT, WIDTH, category_colors, format_count, style
+from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
+from overopt.figures.points_against_size import (
+    ALPHA_UNIT,
+    BETA_UNIT,
+    RM_SIZE_LABEL,
+    draw_points,
+    ticks_at,
+)
+from overopt.figures.sample import count_of, note_text
+
+BESIDE = 1.1
+QUANTITY_NAMES = {
+    "alpha": r"$\alpha$",
+    "beta": r"$\beta$",
+    "peak_gold": "highest gold",
+    "final_gold": "gold at the largest n",
+    "validation_loss": "validation loss",
+}
+METHOD_NAMES = {"best_of_n": "best-of-n", "ppo": "PPO"}
+AXIS_NAMES = {"num_parameters": "over RM sizes", "num_comparisons": "over amounts of data"}
+
+
+def figure_kl_estimate(tables: FigureTables) -> Figure:
+    """Coefficients of best-of-n with the KL's formula and with its estimate, by RM size.
+
+    The estimate accounts for repeated responses (Beirami et al. 2025); the formula is an upper
+    bound.
+    """
+    rows = tables.kl_estimate[~tables.kl_estimate["is_deep"].astype(bool)]
+    rows = sweep_over_sizes(tables, rows, "best_of_n")
+    x = rows["num_parameters"].to_numpy(dtype=float)
+    blue, orange, *_ = category_colors(2)
+    units = {"alpha": ALPHA_UNIT, "beta": BETA_UNIT}
+    with style():
+        figure = Figure(figsize=(WIDTH * 1.35, HEIGHT))
+        for axes, (quantity, unit) in zip(figure.subplots(1, 2), units.items(), strict=True):
+            draw_points(axes, x, rows, quantity, blue, "KL by the formula")
+            label = "KL estimated"
+            draw_points(axes, x * BESIDE, rows, f"{quantity}_estimate", orange, label)
+            axes.set(xscale="log", xlabel=RM_SIZE_LABEL, ylabel=rf"$\{quantity}$ ({unit})")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+            ticks_at(axes, x.tolist(), min_ratio=2.5)
+        gap = rows["max_kl_difference"].max()
+        largest = int(rows["max_n"].max())
+        figure.axes[0].set_title("Best-of-n: formula and estimate of the KL")
+        sample = sweep_over_sizes(tables, tables.peaks, "best_of_n")
+        seeds, prompts = count_of(sample["num_seeds"], "seed"), int(sample["num_prompts"].max())
+        note_text(
+            figure.axes[1],
+            f"KLs up to {gap:.2g} nats apart, $n \\leq {largest}$; {seeds}, {prompts} prompts",
+        )
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def figure_paper_trends(tables: FigureTables) -> Figure:
+    """Slopes per decade over the mean, this run's and the paper's, each with its interval.
+
+    Of `paper_comparison.csv`. Levels depend on the gold reward model and the task; relative slopes
+    have no unit. Intervals: this run's over prompts and seeds, the paper's from the scatter about
+    its line.
+    """
+    rows = tables.paper_comparison
+    rows = rows[rows["relative_slope"].notna() & rows["paper_relative_slope"].notna()]
+    if rows.empty:
+        raise nothing_to_draw("trend over three sizes that the paper has too", "rm_size")
+    rows = rows.iloc[::-1].reset_index(drop=True)
+    blue, orange, *_ = category_colors(2)
+    with style():
+        figure = Figure(figsize=(WIDTH * 1.2, 0.33 * len(rows) + 1.6))
+        axes = figure.add_subplot()
+        axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+        _draw_slopes(axes, rows, "relative_slope", 0.14, blue, "this run")
+        _draw_slopes(axes, rows, "paper_relative_slope", -0.14, orange, "the paper")
+        axes.set_yticks(range(len(rows)), [_trend_name(row) for row in rows.to_dict("records")])
+        axes.tick_params(axis="y", length=0)
+        axes.set(ylim=(-0.6, len(rows) - 0.4), title="Trends beside the paper's")
+        axes.set_xlabel("slope per decade of the size, over the mean")
+        # An interval may be as wide as it likes where the mean is near zero; the view is not.
+        shown = ["relative_slope", *(f"paper_relative_slope{end}" for end in ("", "_low", "_high"))]
+        reach = 1.25 * float(np.nanmax(np.abs(rows[shown].to_numpy(dtype=float))))
+        axes.set_xlim(-reach, reach)
+        note_text(axes, "levels are not comparable")
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _draw_slopes(
+    axes: Axes, rows: pd.DataFrame, column: str, shift: float, color: object, label: str
+) -> None:
+    x = rows[column].to_numpy(dtype=float)
+    low, high = (rows[f"{column}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
+    bars = np.nan_to_num(np.maximum([x - low, high - x], 0))
+    y = np.arange(len(rows)) + shift
+    axes.errorbar(x, y, xerr=bars, fmt="o", markersize=4, linewidth=1, color=color, label=label)
+
+
+def _trend_name(row: dict[str, object]) -> str:
+    """In words: the quantity, the method, the axis, and which version of the paper."""
+    quantity = QUANTITY_NAMES.get(str(row["quantity"]), str(row["quantity"]))
+    method = METHOD_NAMES.get(str(row["method"]), "RM")
+    shared = ", one alpha" if row["form"] == "rl_shared_alpha" else ""
+    version = {"icml": ", ICML", "arxiv": ", arXiv"}.get(str(row["paper_version"]), "")
+    return f"{method}: {quantity}{shared}{version}\n{AXIS_NAMES[str(row['axis'])]}"

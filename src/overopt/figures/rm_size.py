@@ -1,0 +1,192 @@
+"""Reward-model size (Gao et al. 2022, section 3.2): figures 3, 11, 12."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from overopt.figure_style import (
+    GRAY,
+    HEIGHT,
+    WIDTH,
+    Color,
+    category_colors,
+    format_count,
+    size_colors,
+    style,
+)
+from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
+from overopt.figures.legends import size_legend
+from overopt.figures.points_against_size import (
+    ALPHA_UNIT,
+    BETA_UNIT,
+    RM_SIZE_LABEL,
+    draw_line,
+    draw_points,
+    error_bars,
+    mark_chance,
+    seed_means,
+    size_figure,
+    ticks_at,
+)
+from overopt.figures.sample import count_of, note_sample, note_text
+from overopt.scaling_laws import size_sweep
+
+LINE_LABEL = r"line in $\log_{10}$ of the parameters"
+BESIDE = 1.08  # points of a second fit stand beside those of the first
+
+
+def figure_03a(tables: FigureTables) -> Figure:
+    """Coefficient alpha of best-of-n against RM size (Gao et al. 2022, Fig. 3a)."""
+    title = r"Best-of-n: $\alpha$ of gold $= d\,(\alpha - \beta d)$"
+    return _coefficient_figure(tables, "best_of_n", "alpha", title, ALPHA_UNIT)
+
+
+def figure_03b(tables: FigureTables) -> Figure:
+    """Coefficient beta of best-of-n against RM size (Gao et al. 2022, Fig. 3b)."""
+    title = r"Best-of-n: $\beta$ of gold $= d\,(\alpha - \beta d)$"
+    return _coefficient_figure(tables, "best_of_n", "beta", title, BETA_UNIT)
+
+
+def figure_03c(tables: FigureTables) -> Figure:
+    """Coefficient beta of PPO with one alpha for all sizes (Gao et al. 2022, Fig. 3c).
+
+    Betas of fits with an alpha of their own are drawn lighter, beside.
+    """
+    title = r"PPO: $\beta$ of gold $= d\,(\alpha - \beta \log d)$"
+    return _coefficient_figure(tables, "rl_shared_alpha", "beta", title, ALPHA_UNIT)
+
+
+def figure_11(tables: FigureTables) -> Figure:
+    """Validation loss against RM size, with the RMs near chance (Gao et al. 2022, Fig. 11)."""
+    rms = _size_sweep_rms(tables)
+    means = seed_means(rms, ["num_parameters"], "validation_loss")
+    excluded = rms[rms["proxy_size"].isin(tables.settings.excluded_sizes)]
+    near_chance = means["num_parameters"].isin(excluded["num_parameters"])
+    blue, orange, *_ = category_colors(2)
+    with style():
+        figure, axes = size_figure(
+            "Validation loss of the proxy RMs", RM_SIZE_LABEL, "validation loss (nats)"
+        )
+        groups = [(~near_chance, blue, "in the size sweep")]
+        if near_chance.any():
+            groups.append((near_chance, orange, "near chance, left out of the trends"))
+        for is_member, color, label in groups:
+            points = means[is_member]
+            draw_points(
+                axes, points["num_parameters"], points, "validation_loss", color, label, line=True
+            )
+        mark_chance(axes)
+        ticks_at(axes, means["num_parameters"].tolist())
+        note_text(axes, f"{count_of(means['num_seeds'], 'seed')}; bars: their range")
+        axes.legend()
+    return figure
+
+
+def figure_12(tables: FigureTables) -> Figure:
+    """Peak of the best-of-n form and of the curve, by RM size (Gao et al. 2022, Fig. 12).
+
+    Left: height alpha^2 / 4 beta against the highest gold score seen. Right: location
+    alpha / 2 beta, in sqrt(nats), and where the highest was seen. The paper plots the location
+    under a title that says gold score.
+    """
+    forms = tables.forms[(tables.forms["score"] == "gold") & (tables.forms["form"] == "best_of_n")]
+    if forms.empty:
+        raise nothing_to_draw("best_of_n result", "rm_size")
+    forms = forms[~forms["is_deep"].astype(bool)]
+    rows = sweep_over_sizes(tables, forms, "best_of_n", with_near_chance=True)
+    with style():
+        figure = Figure(figsize=(WIDTH * 1.35, HEIGHT))
+        left, right = figure.subplots(1, 2)
+        colors = size_colors(rows["num_parameters"])
+        reach = float(sweep_over_sizes(tables, tables.peaks, "best_of_n")["final_kl"].max())
+        _draw_heights(left, rows, list(colors.values()), reach)
+        _draw_locations(right, rows, reach)
+        note_sample(right, rows)
+        size_legend(figure, colors)
+    return figure
+
+
+def _coefficient_figure(
+    tables: FigureTables, form: str, quantity: str, title: str, unit: str
+) -> Figure:
+    method = "best_of_n" if form == "best_of_n" else "ppo"
+    sweep = sweep_over_sizes(tables, tables.coefficients, method)
+    points = sweep[sweep["form"] == form]
+    if points.empty:
+        raise nothing_to_draw(f"{method} result at two RM sizes", "rm_size")
+    blue = category_colors(1)[0]
+    with style():
+        figure, axes = size_figure(title, RM_SIZE_LABEL, rf"$\{quantity}$ ({unit})")
+        if form == "rl_shared_alpha":
+            free = sweep[sweep["form"] == "rl"]
+            label = r"an $\alpha$ of its own for each RM"
+            draw_points(axes, free["num_parameters"] * BESIDE, free, quantity, "0.65", label)
+        label = r"one $\alpha$ for all RMs" if form == "rl_shared_alpha" else "estimate, interval"
+        draw_points(axes, points["num_parameters"], points, quantity, blue, label)
+        lines = tables.trend_lines
+        line = lines[(lines["form"] == form) & (lines["quantity"] == quantity)]
+        draw_line(axes, line, blue, LINE_LABEL)
+        ticks_at(axes, points["num_parameters"].tolist())
+        note_sample(axes, points)
+        axes.legend()
+    return figure
+
+
+def _size_sweep_rms(tables: FigureTables) -> pd.DataFrame:
+    """Proxy RMs of the size sweep, those near chance too."""
+    main_policy = tables.settings.main_policy
+    rms = tables.proxy_rms.assign(policy_size=main_policy, kl_coef=0.0, method="")
+    return size_sweep(rms, main_policy)
+
+
+def _draw_heights(axes: Axes, rows: pd.DataFrame, colors: list[Color], reach: float) -> None:
+    """Predicted against observed; hollow where the predicted place is beyond the largest n."""
+    ends = rows[["peak_score", "observed_peak_score"]].to_numpy(dtype=float)
+    limits = float(np.nanmin(ends)), float(np.nanmax(ends))
+    margin = 0.12 * (limits[1] - limits[0])
+    limits = (min(limits[0] - margin, 0), limits[1] + margin)
+    axes.plot(limits, limits, color="0.7", linewidth=0.8, zorder=0)
+    x_bars, y_bars = error_bars(rows, "peak_score"), error_bars(rows, "observed_peak_score")
+    for i, (row, color) in enumerate(zip(rows.to_dict("records"), colors, strict=True)):
+        is_beyond = row["peak_kl"] > reach
+        axes.errorbar(
+            *(row["peak_score"], row["observed_peak_score"]),
+            xerr=x_bars[:, [i]],
+            yerr=y_bars[:, [i]],
+            fmt="o",
+            markersize=5,
+            color=color,
+            markerfacecolor="white" if is_beyond else color,
+            elinewidth=1,
+        )
+    axes.set(xlim=limits, ylim=limits, title="Height of the peak")
+    axes.set_xlabel(r"predicted: $\alpha^2 / 4\beta$ (initial-policy sd)")
+    axes.set_ylabel("highest gold score seen (initial-policy sd)")
+    if (rows["peak_kl"] > reach).any():
+        note = "hollow: predicted beyond the largest n"
+        axes.text(0.98, 0.02, note, transform=axes.transAxes, ha="right", color=GRAY, size="small")
+
+
+def _draw_locations(axes: Axes, rows: pd.DataFrame, reach: float) -> None:
+    """Alpha / 2 beta with its interval, and the place of the highest score seen."""
+    x = rows["num_parameters"].to_numpy(dtype=float)
+    places = pd.DataFrame(
+        {
+            f"{name}{end}": np.sqrt(rows[f"{source}{end}"].to_numpy(dtype=float))
+            for name, source in (("predicted", "peak_kl"), ("observed", "observed_peak_kl"))
+            for end in ("", "_low", "_high")
+        }
+    )
+    axes.set_xscale("log")
+    draw_points(
+        axes, x, places, "predicted", category_colors(1)[0], r"predicted: $\alpha / 2\beta$"
+    )
+    draw_points(axes, x * BESIDE, places, "observed", GRAY, "of the highest seen")
+    axes.set(xlabel=RM_SIZE_LABEL, title="Location")
+    axes.set_ylabel(r"$\sqrt{\mathrm{KL}}$ at the peak ($\sqrt{\mathrm{nats}}$)")
+    axes.set_ylim(bottom=0)
+    axes.axhline(np.sqrt(reach), color="0.7", linewidth=0.8, zorder=0, label="largest n")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+    axes.legend(loc="lower right")

@@ -1,0 +1,36 @@
+"""
+The paper's claims, each with a verdict (Gao et al. 2022, all sections).
+
+INPUTS
+    analysis/   curves in common units, deep and tilted ones, the proxy RMs' metrics
+OUTPUTS
+    claims.csv  one row a claim: verdict, statistic, interval, the paper's value, a sentence
+STEPS
+    claims      test each claim on the bootstrap's versions; decide all together
+"""
+
+
+rule claims:
+    input:
+        curves="<results>/analysis/curves.parquet",
+        deep_curves="<results>/analysis/deep_curves.parquet",
+        tilted_curves="<results>/analysis/tilted_curves.parquet",
+        proxy_rms="<results>/analysis/proxy_rms.csv",
+    output:
+        claims="<results>/claims.csv",
+        record="<results>/analysis/claims_record.json",
+    log:
+        "<results>/logs/claims.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(study.analysis_settings()),
+        code=code("claims"),
+    shell:
+        "python {REPO}/workflow/scripts/claims.py"
+        " --config {params.config:q} --code {params.code}"
+        " --curves {input.curves} --deep-curves {input.deep_curves}"
+        " --tilted-curves {input.tilted_curves} --proxy-rms {input.proxy_rms}"
+        " --claims {output.claims} --record {output.record} > {log} 2>&1"

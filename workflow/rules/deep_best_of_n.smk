@@ -1,0 +1,68 @@
+"""
+Deep best-of-n: does the law fitted to n <= 1,000 predict n = 60,000? (section 3.1)
+
+INPUTS
+    data/prompts.parquet, policies/, gold_rm/, proxy_rms/
+OUTPUTS
+    deep_best_of_n/{policy}/pool.safetensors, {proxy RM}/curve.parquet
+STEPS
+    deep_pool        draw 65,536 responses to each of some evaluation prompts
+    deep_best_of_n   score all by one proxy RM, and by gold those that the estimate reads
+"""
+
+
+rule deep_pool:
+    input:
+        prompts="<results>/data/prompts.parquet",
+        policy="<results>/policies/{policy_size}/model.safetensors",
+    output:
+        pool="<results>/deep_best_of_n/{policy_size}/pool.safetensors",
+        record="<results>/deep_best_of_n/{policy_size}/pool_record.json",
+    log:
+        "<results>/logs/deep_pool_{policy_size}.log",
+    priority: 40
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(
+            study.deep_pool_settings(wildcards.policy_size)
+        ),
+        code=code("deep_pool"),
+    shell:
+        "python {REPO}/workflow/scripts/deep_pool.py"
+        " --config {params.config:q} --code {params.code}"
+        " --prompts {input.prompts} --policy {input.policy}"
+        " --pool {output.pool} --record {output.record} > {log} 2>&1"
+
+
+rule deep_best_of_n:
+    input:
+        pool="<results>/deep_best_of_n/{policy_size}/pool.safetensors",
+        gold_rm="<results>/gold_rm/model.safetensors",
+        proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
+    output:
+        curve="<results>/deep_best_of_n/{policy_size}/<proxy_rm>/curve.parquet",
+        record="<results>/deep_best_of_n/{policy_size}/<proxy_rm>/run_record.json",
+    log:
+        "<results>/logs/deep_best_of_n/{policy_size}/<proxy_rm>.log",
+    priority: 20
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        config=lambda wildcards: as_param(
+            study.deep_best_of_n_settings(
+                BestOfNRun(
+                    policy_size=wildcards.policy_size, proxy_rm=proxy_rm_of(wildcards)
+                )
+            )
+        ),
+        code=code("deep_best_of_n"),
+    shell:
+        "python {REPO}/workflow/scripts/deep_best_of_n.py"
+        " --config {params.config:q} --code {params.code}"
+        " --pool {input.pool} --gold-rm {input.gold_rm} --proxy-rm {input.proxy_rm}"
+        " --curve {output.curve} --record {output.record} > {log} 2>&1"

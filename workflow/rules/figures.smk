@@ -1,0 +1,141 @@
+"""
+Figures and tables, by the numbers of the arXiv version (Gao et al. 2022), and their report.
+
+INPUTS
+    analysis/, coefficients.csv, peaks.csv, forms.csv, extrapolation.csv, kl_estimate.csv,
+    paper_comparison.csv   tidy tables
+    ppo/                   iterations.csv of the sweep over RM sizes, curves to say of which run
+    best_of_n/{main policy}/   pool and scores, for table 2
+OUTPUTS
+    figures/   every figure as PNG and SVG, table_01.csv, table_02.csv
+STEPS
+    table_01   put the config's hyperparameters beside the paper's
+    figures    draw every figure; one without cells in this study says which sweep gives them
+    table_02   decode the best of the first n responses to one prompt
+
+Names, titles and places in the report: overopt.figures.catalog. Captions: workflow/report/.
+"""
+
+from overopt.figures.catalog import FIGURES, TABLES
+from overopt.figures.settings import (
+    size_sweep_ppo_runs,
+    table_01_settings,
+    table_02_run,
+    table_02_settings,
+)
+
+TABLE_02 = table_02_run(study)
+TABLE_02_POOL = f"<results>/best_of_n/{TABLE_02.policy_size}"
+
+
+def in_report(entry, suffix):
+    """A figure or table with its caption and its place in the report."""
+    return report(
+        f"<results>/figures/{entry.name}.{suffix}",
+        caption=f"../report/{entry.name}.rst",
+        category=entry.category,
+        subcategory=entry.subcategory,
+        labels=entry.labels,
+    )
+
+
+def size_sweep_curves(wildcards):
+    """Curves of the PPO runs that figure 25 shows."""
+    return ppo_files(size_sweep_ppo_runs(study))
+
+
+def size_sweep_iterations(wildcards):
+    """Training logs of the same runs, in the same order."""
+    return [
+        str(Path(curve).with_name("iterations.csv"))
+        for curve in size_sweep_curves(wildcards)
+    ]
+
+
+rule figures:
+    input:
+        curves="<results>/analysis/curves.parquet",
+        deep_curves="<results>/analysis/deep_curves.parquet",
+        binned_curves="<results>/analysis/binned_curves.csv",
+        coefficients="<results>/coefficients.csv",
+        peaks="<results>/peaks.csv",
+        trend_lines="<results>/analysis/trend_lines.csv",
+        proxy_rms="<results>/analysis/proxy_rms.csv",
+        forms="<results>/forms.csv",
+        extrapolation="<results>/extrapolation.csv",
+        kl_estimate="<results>/kl_estimate.csv",
+        paper_comparison="<results>/paper_comparison.csv",
+        run_curves=size_sweep_curves,
+        iterations=size_sweep_iterations,
+    output:
+        [in_report(entry, "svg") for entry in FIGURES],
+        [f"<results>/figures/{entry.name}.png" for entry in FIGURES],
+        record="<results>/figures/figures_record.json",
+    log:
+        "<results>/logs/figures.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        config=lambda wildcards: as_param(study.figure_settings()),
+        code=code("figures"),
+    shell:
+        "python {REPO}/workflow/scripts/figures.py"
+        " --config {params.config:q} --code {params.code}"
+        " --curves {input.curves} --deep-curves {input.deep_curves}"
+        " --binned-curves {input.binned_curves} --coefficients {input.coefficients}"
+        " --peaks {input.peaks} --trend-lines {input.trend_lines} --proxy-rms {input.proxy_rms}"
+        " --forms {input.forms} --extrapolation {input.extrapolation}"
+        " --kl-estimate {input.kl_estimate} --paper-comparison {input.paper_comparison}"
+        " $(for run in {input.run_curves}; do echo --run-curve $run; done)"
+        " $(for run in {input.iterations}; do echo --iterations $run; done)"
+        " --figures $(dirname {output.record}) --record {output.record} > {log} 2>&1"
+
+
+rule table_01:
+    output:
+        table=in_report(TABLES[0], "csv"),
+        record="<results>/figures/table_01_record.json",
+    log:
+        "<results>/logs/table_01.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        config=lambda wildcards: as_param(table_01_settings(study)),
+        code=code("table_01"),
+    shell:
+        "python {REPO}/workflow/scripts/table_01.py"
+        " --config {params.config:q} --code {params.code}"
+        " --table {output.table} --record {output.record} > {log} 2>&1"
+
+
+rule table_02:
+    input:
+        pool=f"{TABLE_02_POOL}/pool.parquet",
+        gold_scores=f"{TABLE_02_POOL}/gold_scores.parquet",
+        gold_scale=f"{TABLE_02_POOL}/gold_scale.json",
+        proxy_scores=f"{TABLE_02_POOL}/{path_of(TABLE_02.proxy_rm)}/proxy_scores.parquet",
+        metrics=f"<results>/proxy_rms/{path_of(TABLE_02.proxy_rm)}/metrics.json",
+        tokenizer="<results>/data/tokenizer/tokenizer.json",
+    output:
+        table=in_report(TABLES[1], "csv"),
+        record="<results>/figures/table_02_record.json",
+    log:
+        "<results>/logs/table_02.log",
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        config=lambda wildcards: as_param(table_02_settings(study)),
+        code=code("table_02"),
+    shell:
+        "python {REPO}/workflow/scripts/table_02.py"
+        " --config {params.config:q} --code {params.code}"
+        " --pool {input.pool} --gold-scores {input.gold_scores} --gold-scale {input.gold_scale}"
+        " --proxy-scores {input.proxy_scores} --metrics {input.metrics}"
+        " --tokenizer {input.tokenizer} --table {output.table} --record {output.record}"
+        " > {log} 2>&1"

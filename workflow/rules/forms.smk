@@ -1,0 +1,38 @@
+"""
+Rival functional forms and their extrapolation (Gao et al. 2022, section 3.1, appendix B).
+
+INPUTS
+    analysis/   curves in common units; deep best-of-n curves (no rows without a deep sweep)
+OUTPUTS
+    forms.csv          every form on every curve: parameters, errors, peaks
+    extrapolation.csv  what each form says at points it was not fitted to
+    kl_estimate.csv    fits of best-of-n with the KL's formula and with its estimate
+STEPS
+    forms   fit, predict, compare, in every bootstrap replicate
+"""
+
+
+rule forms:
+    input:
+        curves="<results>/analysis/curves.parquet",
+        deep_curves="<results>/analysis/deep_curves.parquet",
+    output:
+        forms="<results>/forms.csv",
+        extrapolation="<results>/extrapolation.csv",
+        kl_estimate="<results>/kl_estimate.csv",
+        record="<results>/analysis/forms_record.json",
+    log:
+        "<results>/logs/forms.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        config=lambda wildcards: as_param(study.analysis_settings()),
+        code=code("forms"),
+    shell:
+        "python {REPO}/workflow/scripts/forms.py"
+        " --config {params.config:q} --code {params.code}"
+        " --curves {input.curves} --deep-curves {input.deep_curves}"
+        " --forms {output.forms} --extrapolation {output.extrapolation}"
+        " --kl-estimate {output.kl_estimate} --record {output.record} > {log} 2>&1"

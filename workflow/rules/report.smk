@@ -1,0 +1,89 @@
+"""
+The report's own pages: claims with their verdicts, the run, and the tables of numbers.
+
+`snakemake --report FILE.html` puts them, and the figures, into one file that needs no network.
+
+INPUTS
+    claims.csv, coefficients.csv, peaks.csv, paper_comparison.csv
+    the run records of all jobs
+OUTPUTS
+    report/claims.html, run.html, coefficients.html, comparison.html
+STEPS
+    report_tables   the tables as pages
+    report_run      settings, provenance and cost from the run records
+"""
+
+REPORT_PAGES = beside(
+    "<results>/report",
+    ["claims.html", "run.html", "coefficients.html", "comparison.html"],
+)
+
+
+rule report_tables:
+    input:
+        claims="<results>/claims.csv",
+        coefficients="<results>/coefficients.csv",
+        peaks="<results>/peaks.csv",
+        comparison="<results>/paper_comparison.csv",
+    output:
+        claims=report(
+            "<results>/report/claims.html",
+            caption="../report/claims.rst",
+            category="0 Claims",
+            labels={"page": "Every claim with its verdict"},
+        ),
+        coefficients=report(
+            "<results>/report/coefficients.html",
+            caption="../report/coefficients.rst",
+            category="0 Numbers",
+            labels={"page": "Coefficients and peaks"},
+        ),
+        comparison=report(
+            "<results>/report/comparison.html",
+            caption="../report/comparison.rst",
+            category="0 Numbers",
+            labels={"page": "This run beside the paper"},
+        ),
+        record="<results>/report/tables_record.json",
+    log:
+        "<results>/logs/report_tables.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        code=code("report_tables"),
+    shell:
+        "python {REPO}/workflow/scripts/report_tables.py --code {params.code}"
+        " --claims {input.claims} --coefficients {input.coefficients} --peaks {input.peaks}"
+        " --comparison {input.comparison} --claims-page {output.claims}"
+        " --coefficients-page {output.coefficients} --comparison-page {output.comparison}"
+        " --record {output.record} > {log} 2>&1"
+
+
+rule report_run:
+    input:
+        coefficients="<results>/coefficients.csv",
+        claims="<results>/claims.csv",
+    output:
+        page=report(
+            "<results>/report/run.html",
+            caption="../report/run.rst",
+            category="0 The run",
+            labels={"page": "Settings, provenance, cost"},
+        ),
+        record="<results>/report/run_record.json",
+    log:
+        "<results>/logs/report_run.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        config=lambda wildcards: as_param(study),
+        code=code("report_run"),
+    shell:
+        "python {REPO}/workflow/scripts/report_run.py"
+        " --config {params.config:q} --code {params.code}"
+        " --coefficients {input.coefficients} --claims {input.claims}"
+        " --run-page {output.page} --record {output.record} > {log} 2>&1"

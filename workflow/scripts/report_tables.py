@@ -1,0 +1,36 @@
+"""Write the report's pages of claims, coefficients and trends beside the paper's, as HTML.
+
+python workflow/scripts/report_tables.py --claims claims.csv --coefficients coefficients.csv
+    --peaks peaks.csv --comparison paper_comparison.csv --claims-page OUT/claims.html
+    --coefficients-page OUT/coefficients.html --comparison-page OUT/comparison.html
+    --record OUT.json
+"""
+
+import pandas as pd
+
+from overopt import report_pages
+from overopt.job import Input, Job, Output, run
+
+
+def main(
+    job: Job,
+    claims: Input,
+    coefficients: Input,
+    peaks: Input,
+    comparison: Input,
+    claims_page: Output,
+    coefficients_page: Output,
+    comparison_page: Output,
+) -> None:
+    fits = report_pages.coefficients_page(pd.read_csv(coefficients), pd.read_csv(peaks))
+    pages = {
+        claims_page: report_pages.claims_page(pd.read_csv(claims)),
+        coefficients_page: fits,
+        comparison_page: report_pages.comparison_page(pd.read_csv(comparison)),
+    }
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)
