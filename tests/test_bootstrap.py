@@ -42,7 +42,17 @@ def test_groups_share_the_draws_of_shared_seeds() -> None:
 def test_same_generator_same_resamples() -> None:
     first, second = (draw_resamples(5, [0, 1], 9, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(first.prompt_weights, second.prompt_weights)
-    np.testing.assert_array_equal(first.seed_draws, second.seed_draws)
+    np.testing.assert_array_equal(first.seed_draws("s1"), second.seed_draws("s1"))
+
+
+def test_sizes_draw_by_themselves_and_whatever_other_sizes_there_are() -> None:
+    one, other = (
+        draw_resamples(5, [0, 1, 2], 4000, np.random.default_rng(7), sizes)
+        for sizes in (["s1", "s2"], ["s2"])
+    )
+    np.testing.assert_array_equal(one.seed_draws("s2"), other.seed_draws("s2"))
+    weights = [one.seed_weights([0, 1, 2], size)[1:, 0] for size in ("s1", "s2")]
+    assert abs(np.corrcoef(*weights)[0, 1]) < 0.05
 
 
 def test_percentiles_leave_out_the_estimate_and_missing_replicates() -> None:

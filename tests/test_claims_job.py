@@ -73,6 +73,6 @@ def test_validation_losses_are_averaged_over_the_seeds_of_each_replicate(evidenc
     rms = evidence.proxy_rms
     by_seed = rms[rms["proxy_size"] == "s3"].set_index("seed")["validation_loss"]
     assert losses[0] == pytest.approx(by_seed.mean())
-    draws = evidence.statistics.resamples.seed_draws[:, :2]
+    draws = evidence.statistics.resamples.seed_draws("s3")[:, :2]
     expected = by_seed.loc[draws.ravel()].to_numpy().reshape(draws.shape).mean(axis=1)
     np.testing.assert_allclose(losses[1:], expected)

@@ -87,6 +87,21 @@ def test_the_share_of_seeds_is_found() -> None:
     assert reference_of(prompts, None) == Reference(0, np.inf, np.inf)
 
 
+def test_a_mean_over_sizes_has_the_degrees_of_freedom_of_all_their_seeds() -> None:
+    rng = np.random.default_rng(5)
+    sizes = [f"s{i}" for i in range(7)]
+    resamples = draw_resamples(NUM_PROMPTS, SEEDS, 4000, rng, sizes)
+    effects = {size: stats.zscore(rng.normal(size=3)) for size in sizes}
+    by_size = np.stack([resamples.seed_weights(SEEDS, s) @ effects[s] for s in sizes])
+    draws = Draws.of(resamples, np.ones(4000, dtype=bool))
+    mean = reference_of(by_size.mean(axis=0), draws)
+    assert mean.share_of_seeds == pytest.approx(1, abs=0.01)
+    assert mean.df_seeds == pytest.approx(14, rel=0.05)
+    assert reference_of(by_size[3], draws).df_seeds == pytest.approx(2, rel=0.02)
+    unequal = reference_of(by_size[0] + 3 * by_size[1], draws)  # variances 1 and 9
+    assert unequal.df_seeds == pytest.approx(2 * 10**2 / (1 + 81), rel=0.05)
+
+
 @pytest.mark.parametrize("share", [0, 0.3, 1])
 def test_tail_probability_inverts_the_critical_value(share) -> None:
     reference = Reference(share, 2, 63)
@@ -107,9 +122,9 @@ def test_equivalence_needs_both_sides_and_is_contradicted_by_one() -> None:
         return found.p_support, found.p_contradict
 
     wide, narrow, beside = p_values(-1, 1), p_values(-0.02, 0.02), p_values(1, 2)
-    assert wide[0] < 1e-3 and wide[1] == 1
+    assert wide[0] < 5e-3 and wide[1] == 1
     assert narrow[0] > 0.4 and narrow[1] > 0.8
-    assert beside[0] > 0.998 and beside[1] < 2e-3
+    assert beside[0] > 0.995 and beside[1] < 1e-2
 
 
 def test_a_ratio_is_judged_by_the_difference_from_its_bound() -> None:

@@ -93,16 +93,18 @@ def test_replicate_equals_statistics_of_the_resampled_data(curves, statistics) -
     """Build one replicate by hand: repeat prompts and seeds as it drew them, and start again."""
     replicate = 3
     counts = np.rint(20 * statistics.resamples.prompt_weights[replicate]).astype(int)
-    seed_weights = statistics.resamples.seed_weights([0, 1])[replicate]
     prompts = np.repeat(np.arange(20), counts)
-    seeds = np.repeat([0, 1], np.rint(2 * seed_weights).astype(int))
-    parts = [
-        curves[(curves["prompt_id"] == prompt) & (curves["seed"] == seed)].assign(
-            prompt_id=new_prompt, seed=new_seed
-        )
-        for new_prompt, prompt in enumerate(prompts)
-        for new_seed, seed in enumerate(seeds)
-    ]
+    parts = []
+    for size, rows in curves.groupby("proxy_size"):
+        seed_weights = statistics.resamples.seed_weights([0, 1], str(size))[replicate]
+        seeds = np.repeat([0, 1], np.rint(2 * seed_weights).astype(int))
+        parts += [
+            rows[(rows["prompt_id"] == prompt) & (rows["seed"] == seed)].assign(
+                prompt_id=new_prompt, seed=new_seed
+            )
+            for new_prompt, prompt in enumerate(prompts)
+            for new_seed, seed in enumerate(seeds)
+        ]
     again = statistics_of(pd.concat(parts, ignore_index=True), AnalysisConfig(num_bootstrap=1))
     for name in ("alpha", "beta", "shared_alpha", "shared_beta", "final_gold", "kl_at_peak"):
         expected = again.values[name][0]

@@ -89,7 +89,8 @@ def curve_statistics(
     groups = cells_by_group(curves)
     num_prompts = curves["prompt_id"].nunique()
     seeds = curves["seed"].unique().tolist()
-    resamples = draw_resamples(num_prompts, seeds, config.num_bootstrap, rng)
+    sizes = curves["proxy_size"].unique().tolist()
+    resamples = draw_resamples(num_prompts, seeds, config.num_bootstrap, rng, sizes)
     values = {name: np.full((1 + config.num_bootstrap, len(groups)), np.nan) for name in QUANTITIES}
     rows, group_curves = [], []
     for column, (keys, cells) in enumerate(groups):

@@ -137,7 +137,7 @@ def initial_scores(curves: pd.DataFrame, statistics: CurveStatistics, score: str
     resamples, means = statistics.resamples, []
     for _, group in rows.groupby(GROUP_KEYS, sort=True):
         by_seed = group.pivot(index="seed", columns="prompt_id", values=column)
-        weights = resamples.seed_weights(by_seed.index.tolist())
+        weights = resamples.seed_weights(by_seed.index.tolist(), str(group["proxy_size"].iloc[0]))
         means.append(((resamples.prompt_weights @ by_seed.to_numpy().T) * weights).sum(axis=1))
     return np.stack(means, axis=1)
 

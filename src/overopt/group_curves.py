@@ -44,6 +44,7 @@ class Cell(NamedTuple):
     """Curve of one seed: arrays of shape (points, Q), `initial_gold` (Q,); points: n or step."""
 
     name: str
+    proxy_size: str
     seed: int
     points: npt.NDArray[np.int64]
     kl: Array
@@ -96,7 +97,7 @@ def best_of_n_curve(
                 f"{cell.name} was evaluated at n = {cell.points.tolist()}, but seed "
                 f"{cells[0].seed} of the same cell at n = {ns.tolist()}; use the same n for both"
             )
-    seed_weights = resamples.seed_weights([cell.seed for cell in cells])
+    seed_weights = resamples.seed_weights([cell.seed for cell in cells], cells[0].proxy_size)
 
     def average(arrays: Sequence[Array]) -> Array:
         return _over_seeds([resamples.prompt_weights @ a.T for a in arrays], seed_weights)
@@ -134,7 +135,7 @@ def ppo_curve(cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfi
     (k - 1) width < sqrt(KL) <= k width.
     """
     weights = resamples.prompt_weights
-    seed_weights = resamples.seed_weights([cell.seed for cell in cells])
+    seed_weights = resamples.seed_weights([cell.seed for cell in cells], cells[0].proxy_size)
     sqrt_kls = [np.sqrt(np.maximum(weights @ cell.kl.T, 0)) for cell in cells]
     num_bins = 1 + max(int(bin_numbers(d, config.bin_width).max()) for d in sqrt_kls)
     initial = [weights @ cell.initial_gold for cell in cells]
@@ -254,4 +255,5 @@ def _cell(keys: Mapping[str, object], rows: pd.DataFrame, prompts: npt.NDArray[n
 
     scores = {score: matrix(column) for score, column in SCORES.items() if column in rows}
     initial_gold = matrix("initial_gold_score")[0]
-    return Cell(name, int(rows["seed"].iloc[0]), points, matrix("kl"), scores, initial_gold)
+    size = str(keys["proxy_size"])
+    return Cell(name, size, int(rows["seed"].iloc[0]), points, matrix("kl"), scores, initial_gold)

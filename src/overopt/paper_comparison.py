@@ -170,7 +170,9 @@ def _validation_losses(
     ]
     sizes, columns = [], []
     for size, proxies in rows.groupby(_SIZE):
-        weights = statistics.resamples.seed_weights(proxies["seed"].tolist())
+        weights = statistics.resamples.seed_weights(
+            proxies["seed"].tolist(), str(proxies["proxy_size"].iloc[0])
+        )
         sizes.append(size)
         columns.append(weights @ proxies["validation_loss"].to_numpy(dtype=np.float64))
     values = np.stack(columns, axis=1)

@@ -150,7 +150,8 @@ def _validation_loss_series(metrics: pd.DataFrame, resamples: Resamples) -> Iter
         ((key, value),) = fixed.items()
         sizes, columns = [], []
         for size, rows in metrics[metrics[key] == value].groupby(axis):
-            weights = resamples.seed_weights(rows["seed"].tolist())
+            proxy_size = str(rows["proxy_size"].iloc[0])
+            weights = resamples.seed_weights(rows["seed"].tolist(), proxy_size)
             sizes.append(size)
             columns.append(weights @ rows["validation_loss"].to_numpy(dtype=np.float64))
         if len(sizes) >= MIN_SIZES:

@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 class RunKL(NamedTuple):
     """KL of one PPO run: `steps` (S,), from the first after the start, and `kl` (1 + B, S)."""
 
+    proxy_size: str
     seed: int
     steps: Array
     kl: Array
@@ -64,10 +65,12 @@ def run_kls(evidence: Evidence, cell: pd.Series) -> Iterator[RunKL]:
     for seed, run in rows[rows["step"] > 0].groupby("seed", sort=True):
         kl = run.pivot(index="step", columns="prompt_id", values="kl")
         weighted = evidence.statistics.resamples.prompt_weights @ kl.to_numpy().T
-        yield RunKL(int(str(seed)), kl.index.to_numpy(dtype=np.float64), weighted)
+        steps = kl.index.to_numpy(dtype=np.float64)
+        yield RunKL(str(cell["proxy_size"]), int(str(seed)), steps, weighted)
 
 
 def mean_over_runs(evidence: Evidence, runs: list[RunKL], readings: list[Array]) -> Array:
     """Mean over the runs of a cell of one reading each, of shape (1 + B,)."""
-    weights = evidence.statistics.resamples.seed_weights([run.seed for run in runs])
+    seeds, size = [run.seed for run in runs], runs[0].proxy_size
+    weights = evidence.statistics.resamples.seed_weights(seeds, size)
     return (np.stack(readings, axis=1) * weights).sum(axis=1)

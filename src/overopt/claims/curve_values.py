@@ -61,7 +61,7 @@ def kl_at_steps(evidence: Evidence, column: int, steps: Array) -> Array:
     rows = evidence.curves[(evidence.curves[GROUP_KEYS] == keys).all(axis=1)]
     ((_, runs),) = cells_by_group(rows)
     resamples = evidence.statistics.resamples
-    seed_weights = resamples.seed_weights([run.seed for run in runs])
+    seed_weights = resamples.seed_weights([run.seed for run in runs], runs[0].proxy_size)
     total = np.zeros((len(seed_weights), len(steps)))
     for run, weight in zip(runs, seed_weights.T, strict=True):
         kl = resamples.prompt_weights @ run.kl.T

@@ -228,7 +228,8 @@ def validation_losses(evidence: Evidence, cells: pd.DataFrame) -> Array:
         if key not in by_rm:
             raise NotRun(f"no metrics of the RM {dict(zip(RM_KEYS, key, strict=True))}")
         rows = by_rm[key]
-        columns.append(weights(rows["seed"].tolist()) @ rows["validation_loss"].to_numpy(float))
+        seed_weights = weights(rows["seed"].tolist(), str(rows["proxy_size"].iloc[0]))
+        columns.append(seed_weights @ rows["validation_loss"].to_numpy(float))
     return np.stack(columns, axis=1)
 
 

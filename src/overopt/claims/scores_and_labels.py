@@ -126,7 +126,8 @@ def _over_rms(evidence: Evidence, rms: pd.DataFrame) -> Array:
     """Mean over RMs of the column value, (1 + B,): over seeds as the replicates draw them."""
     weights = evidence.statistics.resamples.seed_weights
     means = [
-        weights(rows["seed"].tolist()) @ rows["value"].to_numpy(dtype=np.float64)
+        weights(rows["seed"].tolist(), str(rows["proxy_size"].iloc[0]))
+        @ rows["value"].to_numpy(dtype=np.float64)
         for _, rows in rms.groupby(RM_KEYS)
     ]
     return np.mean(means, axis=0)
@@ -158,7 +159,7 @@ def _single_prompts(evidence: Evidence, cells: pd.DataFrame) -> list[tuple[Array
             for seed, run in rows.groupby("seed", sort=True)
         }
         kl = rows.drop_duplicates("n").sort_values("n")["kl"].to_numpy(dtype=np.float64)
-        weights = resamples.seed_weights(list(by_seed))
+        weights = resamples.seed_weights(list(by_seed), str(cell["proxy_size"]))
         rmse = [resamples.prompt_weights @ _rmse(np.sqrt(kl), g) for g in by_seed.values()]
         share = [resamples.prompt_weights @ is_unimodal(g) for g in by_seed.values()]
         result.append(tuple((np.stack(x, axis=1) * weights).sum(axis=1) for x in (rmse, share)))

@@ -2,26 +2,30 @@
 How sure a statistic is inside or outside an interval, from its bootstrap versions.
 
 A statistic varies with the prompts and with the seeds, and a study has many prompts but few seeds.
-Its variance in the bootstrap, V = V_s + V_p, is right on average, but V_s rests on k seeds. So the
-deviation that counts as significant at level p is not a normal quantile times sqrt(V), but
+Its variance in the bootstrap, V = V_s + V_p, is right on average, but V_s rests on k seeds of each
+proxy size. So the deviation that counts as significant at level p is not a normal quantile times
+sqrt(V), but
 
-    sqrt(t(p; k - 1)^2 V_s + t(p; Q - 1)^2 V_p)
+    sqrt(t(p; f)^2 V_s + t(p; Q - 1)^2 V_p)
 
-with Student's t for k seeds and Q prompts (as for two samples of unequal variance: Cochran 1964).
+with Student's t for Q prompts and for the seeds (as for two samples of unequal variance: Cochran
+1964). Sizes have seeds of their own, V_s = sum_j V_j, so f is Satterthwaite's
+(sum_j V_j)^2 / sum_j V_j^2 / (k - 1): k - 1 = 2 where one size decides, up to 14 for a mean over
+seven sizes with three seeds. V_j is the variance of the versions that goes with the seeds of size
+j, by regression on what was drawn.
 
-Measured at true values on the bound of a claim, means over 64 prompts and 3 seeds: share that is
-significant at p = 0.025 (100,000 simulations, V_s from 0 to 340 times V_p): here 0.012 to 0.025;
-with one t of Satterthwaite's degrees of freedom 0.025 to 0.038. At p = 0.005, where decisions over
-many claims are made: here 0.001 to 0.005, Satterthwaite up to 0.016. Percentiles of the bootstrap
-at p = 0.025 (1,500 simulations): 0.03 where only prompts vary, 0.11 where only seeds do. With five
-seeds: here 0.016 to 0.026. The price is power where seeds dominate: t(0.025; 2) is 4.3.
+Measured at true values on the bound of a claim, for means over 1 to 7 sizes with 3 seeds, 64
+prompts and V_p of none to as much as V_s (100,000 simulations each): share that is significant at
+p = 0.025: 0.013 to 0.025, at 0.005: 0.001 to 0.005; only where prompts add nothing and one of seven
+sizes has ten times the others' standard deviation 0.035 and 0.014. Percentiles of the bootstrap at
+p = 0.025 (1,500 simulations, one size): 0.03 where only prompts vary, 0.11 where only seeds do. The
+price is power where the seeds of one size dominate: t(0.025; 2) is 4.3.
 
-Seeds are resampled alike in all cells, so k counts the study's seeds, also for a mean over many
-cells. A cell with one seed in a study of several adds nothing to V_s: its part is over prompts
-only.
+That sizes are independent holds by construction (a job's random stream derives from its size and
+seed) but for the subset of the comparisons, which sizes share below the full number. A cell with
+one seed in a study of several adds nothing to V_s: its part is over prompts only.
 """
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +61,11 @@ class Reference(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Which seeds some bootstrap versions drew: `indicators` has a row for each, from 1 on."""
+    """Which seeds some bootstrap versions drew.
+
+    `indicators` has a row for each version and, after a column of ones, k - 1 columns for each
+    proxy size: the weights of all seeds but the first.
+    """
 
     num_prompts: int
     num_seeds: int
@@ -66,10 +74,13 @@ class Draws(NamedTuple):
     @classmethod
     def of(cls, resamples: Resamples, is_used: npt.NDArray[np.bool_]) -> "Draws":
         """Draws of the versions that `is_used`, shape (B,), selects."""
-        seeds = np.unique(resamples.seed_draws)
-        drawn = resamples.seed_draws[is_used][:, : len(seeds), None] == seeds[1:]
-        x = np.column_stack([np.ones(len(drawn)), drawn.reshape(len(drawn), -1)])
-        return cls(resamples.prompt_weights.shape[1], len(seeds), x.astype(np.float64))
+        by_size = [
+            resamples.seed_weights(resamples.seeds, size)[1:][is_used][:, 1:]
+            for size in resamples.proxy_sizes
+        ]
+        ones = np.ones((int(is_used.sum()), 1))
+        num_prompts = resamples.prompt_weights.shape[1]
+        return cls(num_prompts, len(resamples.seeds), np.hstack([ones, *by_size]))
 
 
 def significance(
@@ -142,17 +153,24 @@ def _p_value(deviation: Array, draws: Draws | None) -> float:
 def reference_of(values: Array, draws: Draws | None) -> Reference:
     """Share of the variance of `values[1:]`, shape (1 + B,), that goes with the seeds drawn.
 
-    The adjusted R^2 of the versions regressed on which seed each of the first draws is.
+    The adjusted R^2 of the versions regressed on the seeds' weights, and Satterthwaite's degrees
+    of freedom of the parts that go with each proxy size.
     """
     if draws is None:
         return Reference(0.0, np.inf, np.inf)
     if draws.num_seeds == 1:
         return Reference(0.0, np.inf, draws.num_prompts - 1)
     y, x = values[1:], draws.indicators
-    residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    unexplained = (residual @ residual) / (len(y) - x.shape[1]) / y.var(ddof=1)
-    share = float(np.clip(1 - unexplained, 0, 1))
-    return Reference(share, draws.num_seeds - 1, draws.num_prompts - 1)
+    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
+    residual = y - x @ coefficients
+    noise = (residual @ residual) / (len(y) - x.shape[1])
+    share = float(np.clip(1 - noise / y.var(ddof=1), 0, 1))
+    df = draws.num_seeds - 1
+    parts = (x[:, 1:] * coefficients[1:]).reshape(len(y), -1, df).sum(axis=2).var(axis=0)
+    parts = np.maximum(parts - noise * df / len(y), 0)  # what no dependence would show
+    if parts.any():
+        df *= float(parts.sum() ** 2 / (parts**2).sum())
+    return Reference(share, df, draws.num_prompts - 1)
 
 
 def critical_value(p: npt.ArrayLike, reference: Reference) -> Array:
@@ -177,6 +195,5 @@ def _combine(of_seeds: Array, of_prompts: Array, reference: Reference) -> Array:
     return np.sqrt(share * of_seeds**2 + (1 - share) * of_prompts**2)
 
 
-@cache
 def _critical_on_grid(df: float) -> Array:
     return stats.t.isf(np.exp(LOG_P), df)

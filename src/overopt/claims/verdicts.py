@@ -150,7 +150,7 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
     rows = [_row(one, verdicts.get(one.claim.id, "not run"), confidence) for one in judged]
     rows.sort(key=lambda row: int(str(row["id"])[1:]))
     table = pd.DataFrame(rows, columns=COLUMNS)
-    if len(np.unique(evidence.statistics.resamples.seed_draws)) == 1:
+    if len(evidence.statistics.resamples.seeds) == 1:
         is_interval = table["low"].notna()
         table.loc[is_interval, "sentence"] += " One RM seed: intervals are over prompts only."
     return table

@@ -34,7 +34,7 @@ def initial_scores(tables: FigureTables, statistics: CurveStatistics, score: str
         rows = rows.drop_duplicates(["seed", "prompt_id"])
         by_seed = rows.pivot(index="seed", columns="prompt_id", values=f"initial_{score}_score")
         resamples = statistics.resamples
-        weights = resamples.seed_weights(by_seed.index.tolist())
+        weights = resamples.seed_weights(by_seed.index.tolist(), str(cell.proxy_size))
         means.append(((resamples.prompt_weights @ by_seed.to_numpy().T) * weights).sum(axis=1))
     return means
 
