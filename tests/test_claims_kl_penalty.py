@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from form_examples import PPO_STEPS, CellLaws, cell_curves, evidence_of, verdicts
-from overopt.claims.kl_penalty import CLAIMS, penalty_explanation
+from overopt.claims.kl_penalty import CLAIMS, gold_at_equal_proxy, penalty_explanation
 from overopt.scaling_laws import rl_form
 
 LEVELLED = np.minimum(PPO_STEPS, 30) / 30
@@ -49,6 +49,32 @@ def test_a_penalty_that_raises_gold_and_does_not_stop_contradicts_them():
     curves = cell_curves([*cells, better], np.random.default_rng(0), ["s1", "s2"])
     found = verdicts(CLAIMS, evidence_of(curves))
     assert found == {"C43": "contradicted", "C44": "contradicted", "C45": "contradicted"}
+
+
+def test_gold_at_equal_proxy_score_by_hand():
+    """With half the KL for every proxy score, gold differs at equal KL and not at equal proxy."""
+    free = CellLaws("ppo", lambda d: 0.3 * d, lambda d: 0.4 * d, prompt_noise=0, seed_noise=0)
+    cheap = CellLaws(
+        "ppo",
+        lambda d: 0.6 * d,
+        lambda d: 0.8 * d,
+        3 * LEVELLED,
+        {"kl_coef": 0.05},
+        prompt_noise=0,
+        seed_noise=0,
+    )
+    better = CellLaws(
+        "ppo",
+        lambda d: 0.6 * d + 0.25,
+        lambda d: 0.8 * d,
+        3 * LEVELLED,
+        {"kl_coef": 0.1},
+        prompt_noise=0,
+        seed_noise=0,
+    )
+    curves = cell_curves([free, cheap, better], np.random.default_rng(0), ["s1"])
+    difference = gold_at_equal_proxy(evidence_of(curves))
+    np.testing.assert_allclose(difference[0], [0, 0.25], atol=0.02)
 
 
 def test_without_a_penalty_they_are_not_run():

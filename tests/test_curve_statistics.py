@@ -58,6 +58,12 @@ def test_best_of_n_estimate_is_the_fit_of_the_mean_curve(curves, statistics) -> 
     assert statistics.values["kl_at_peak"][0, group] == pytest.approx(mean["kl"][scores.idxmax()])
     assert statistics.values["final_gold"][0, group] == pytest.approx(scores.iloc[-1])
     assert statistics.groups["num_points"][group] == 19
+    by_seed = rows.groupby(["seed", "n"])[["kl", "recalibrated_gold_score"]].mean()
+    of_runs = [
+        float(fit("best_of_n", np.sqrt(run["kl"]), run["recalibrated_gold_score"]).r2)
+        for _, run in by_seed.groupby("seed")
+    ]
+    assert statistics.values["r2_of_runs"][0, group] == pytest.approx(np.mean(of_runs), rel=1e-9)
 
 
 def ppo_points(curves: pd.DataFrame, size: str) -> pd.DataFrame:
@@ -87,6 +93,9 @@ def test_ppo_estimate_is_the_fit_of_pooled_bins(curves, statistics) -> None:
         assert values["shared_beta"] == pytest.approx(shared.beta[index], rel=1e-8)
         assert values["shared_r2"] == pytest.approx(shared.r2[index], rel=1e-8)
         assert statistics.groups["num_points"][group] == len(d[index])
+        runs = [run for _, run in points[size].groupby("seed")]
+        of_runs = [float(fit("rl", run["d"], run["recalibrated_gold_score"]).r2) for run in runs]
+        assert values["r2_of_runs"] == pytest.approx(np.mean(of_runs), rel=1e-8)
 
 
 def test_replicate_equals_statistics_of_the_resampled_data(curves, statistics) -> None:

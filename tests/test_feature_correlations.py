@@ -7,7 +7,11 @@ import pytest
 from overopt.cells import BestOfNRun, ProxyRM
 from overopt.curves import curve_table
 from overopt.job import Job
-from overopt.world.feature_correlations import feature_correlations, within_prompt_correlation
+from overopt.world.feature_correlations import (
+    feature_correlations,
+    feature_weights,
+    within_prompt_correlation,
+)
 from overopt.world.tokenizer import build_tokenizer
 from overopt.world.utility import FEATURES, feature_table
 
@@ -22,6 +26,19 @@ def test_offsets_of_prompts_do_not_count() -> None:
     assert within_prompt_correlation(first + offsets, second) == pytest.approx(plain)
     assert within_prompt_correlation(first, -3 * first) == pytest.approx(-1)
     assert np.isnan(within_prompt_correlation(first, np.ones((5, 400))))
+
+
+def test_a_weight_is_of_the_feature_alone_though_features_go_together() -> None:
+    rng = np.random.default_rng(1)
+    topic = rng.normal(size=(6, 500))
+    keyword = 0.8 * topic + 0.6 * rng.normal(size=(6, 500))
+    score = 3 * topic + rng.normal(0, 20, (6, 1))
+    features = np.stack([topic, keyword, np.ones_like(topic)])
+    assert within_prompt_correlation(score, keyword) > 0.7
+    weights = feature_weights(score, features)
+    np.testing.assert_allclose(weights[:2], [1, 0], atol=1e-9)
+    assert np.isnan(weights[2])
+    assert np.isnan(feature_weights(np.ones_like(score), features)).all()
 
 
 def test_a_proxy_that_is_one_feature_correlates_with_it(tmp_path) -> None:

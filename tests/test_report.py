@@ -92,11 +92,18 @@ def folders(browser: webdriver.Chrome) -> list[tuple[str, str]]:
 def open_folder(browser: webdriver.Chrome, category: str, subcategory: str = "") -> list[str]:
     """Click a category, and a subcategory where there are several; the labels it lists."""
     browser.refresh()
-    names = [sub for name, sub in folders(browser) if name == category]
-    for name in [category] if len(names) == 1 else [category, subcategory]:
-        link = (By.XPATH, f"//li/a[span[text()={json.dumps(name)}]]")
-        until(browser, lambda driver, link=link: driver.find_element(*link)).click()
-    return until(browser, lambda driver: [row.text for row in rows(driver)])
+
+    def labels(browser: webdriver.Chrome) -> list[str]:
+        """Click the innermost name that the menu shows, until it shows results."""
+        for name in (subcategory, category):
+            link = f"//li/a[span[text()={json.dumps(name)}]]"
+            if found := browser.find_elements(By.XPATH, link):
+                # Not element.click(), which misses where the menu still moves.
+                browser.execute_script("arguments[0].click()", found[0])
+                break
+        return [row.text for row in rows(browser)]
+
+    return until(browser, labels)
 
 
 def rows(browser: webdriver.Chrome) -> list[WebElement]:

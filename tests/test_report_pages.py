@@ -78,8 +78,8 @@ def claims() -> pd.DataFrame:
 
 def coefficients() -> pd.DataFrame:
     cell = {"policy_size": "small", "labels": "deterministic", "num_epochs": 1, "kl_coef": 0.0}
-    numbers = {"alpha": 1.0, "alpha_low": 0.9, "alpha_high": 1.1, "r2": 0.9, "num_seeds": 3}
-    numbers |= {"beta": 0.2, "beta_low": np.nan, "beta_high": np.nan}
+    numbers = {"alpha": 1.0, "alpha_low": 0.9, "alpha_high": 1.1, "num_seeds": 3}
+    numbers |= {"r2": 0.9, "r2_of_runs": 0.95, "beta": 0.2, "beta_low": np.nan, "beta_high": np.nan}
     numbers |= {"num_prompts": 64, "num_points": 19, "num_comparisons": 2000}
     rows = [
         {"method": "best_of_n", "form": "best_of_n", "proxy_size": size, **cell, **numbers}
@@ -90,7 +90,7 @@ def coefficients() -> pd.DataFrame:
 
 
 def peaks() -> pd.DataFrame:
-    table = coefficients().drop(columns=["form", "alpha", "beta", "r2"])
+    table = coefficients().drop(columns=["form", "alpha", "beta", "r2", "r2_of_runs"])
     for name in ("initial_gold", "peak_gold", "kl_at_peak", "final_gold", "drop"):
         table[[name, f"{name}_low", f"{name}_high"]] = [0.5, 0.4, 0.6]
     return table.assign(final_kl=5.9, proxy_at_peak=0.8, final_proxy=1.2)

@@ -44,7 +44,7 @@ def test_coefficients_has_one_row_a_fit(statistics) -> None:
         *CELL,
         "form",
         *("alpha", "alpha_low", "alpha_high", "beta", "beta_low", "beta_high"),
-        *("r2", "num_seeds", "num_prompts", "num_points"),
+        *("r2", "r2_of_runs", "num_seeds", "num_prompts", "num_points"),
     ]
     assert table.groupby("form").size().to_dict() == {
         "best_of_n": 3,

@@ -170,7 +170,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     ),
     "PPO's learning rate": (
         replace_text("config/test.yaml", "ppo_learning_rate: 1.0e-3", "ppo_learning_rate: 9.0e-4"),
-        PPO,
+        {"table_01"} | PPO,
     ),
     "a function of PPO": (
         replace_text("src/overopt/ppo/rewards.py", "1e-8)", "1e-9)"),
@@ -178,7 +178,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     ),
     "a new seed": (
         replace_text("config/test.yaml", "seeds: [0]", "seeds: [0, 1]"),
-        {"backbone"} | FROM_PROXY,
+        {"backbone"} | FROM_PROXY - {"table_02"},  # which is of one RM, of the first seed
     ),
     "a new data size": (
         replace_text("config/test.yaml", "[500, 2000]", "[250, 500, 2000]"),

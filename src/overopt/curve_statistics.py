@@ -28,6 +28,7 @@ QUANTITIES = [
     "alpha",
     "beta",
     "r2",
+    "r2_of_runs",
     "shared_alpha",
     "shared_beta",
     "shared_r2",
@@ -54,7 +55,8 @@ class CurveStatistics:
         For each of QUANTITIES an array of shape (1 + num_bootstrap, groups): row 0 the estimate,
         columns in the order of `groups`. Replicates share prompts and seeds across groups, so any
         contrast of columns is paired. `alpha`, `beta`, `r2` are of the method's own form with both
-        free; `shared_*` (PPO only, else NaN) of one alpha for all proxy sizes. Gold and proxy in
+        free; `r2_of_runs` is the mean over seeds of the r2 of a free fit to each seed by itself;
+        `shared_*` (PPO only, else NaN) of one alpha for all proxy sizes. Gold and proxy in
         initial-policy standard deviations of gold, KL in nats per sequence. `drop` is
         `peak_gold - final_gold`.
     curves
@@ -117,6 +119,7 @@ def _curve_values(curve: GroupCurve) -> dict[str, Array]:
         "alpha": alpha,
         "beta": beta,
         "r2": r2,
+        "r2_of_runs": np.broadcast_to(solve(curve.seed_moments).r2.mean(), r2.shape),
         "initial_gold": curve.initial_gold,
         "peak_gold": gold[:, peak],
         "kl_at_peak": np.take_along_axis(curve.sqrt_kl, own_peak, axis=1)[:, 0] ** 2,

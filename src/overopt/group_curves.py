@@ -56,8 +56,9 @@ class GroupCurve(NamedTuple):
     """Curve of a group in R = 1 + num_bootstrap versions: the data, then the replicates.
 
     `sqrt_kl` and each of `scores` have shape (R, K); each of `final` (kl, gold, proxy: where the
-    runs ended) and `initial_gold` (R,); `fit_moments`, of the points that enter a fit, (R, 8).
-    `points` describes those of the K points that the data have: position, n, step, num_seeds.
+    runs ended) and `initial_gold` (R,); `fit_moments`, of the points that enter a fit, (R, 8);
+    `seed_moments`, the same of every seed by itself in the data, (seeds, 8). `points` describes
+    those of the K points that the data have: position, n, step, num_seeds.
     """
 
     sqrt_kl: Array
@@ -65,6 +66,7 @@ class GroupCurve(NamedTuple):
     final: dict[str, Array]
     initial_gold: Array
     fit_moments: Array
+    seed_moments: Array
     points: pd.DataFrame
 
 
@@ -108,6 +110,9 @@ def best_of_n_curve(
     final = {"kl": sqrt_kl[:, -1] ** 2, "gold": scores["gold"][:, -1]}
     final["proxy"] = scores["proxy"][:, -1]
     gain = scores["gold"] - initial_gold[:, None]
+    weights = resamples.prompt_weights[0]
+    seed_d = np.stack([np.sqrt(np.maximum(cell.kl @ weights, 0)) for cell in cells])
+    seed_gain = np.stack([(cell.scores["gold"] - cell.initial_gold) @ weights for cell in cells])
     points = pd.DataFrame({"position": np.arange(len(ns)), "n": ns, "step": pd.NA})
     return GroupCurve(
         sqrt_kl,
@@ -115,6 +120,7 @@ def best_of_n_curve(
         final,
         initial_gold,
         moments("best_of_n", sqrt_kl, gain, np.broadcast_to(ns >= 2, gain.shape)),
+        moments("best_of_n", seed_d, seed_gain, np.broadcast_to(ns >= 2, seed_d.shape)),
         points.assign(num_seeds=len(cells)),
     )
 
@@ -159,6 +165,7 @@ def ppo_curve(cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfi
         final,
         _over_seeds(initial, seed_weights),
         len(cells) * _over_seeds([run.fit_moments for run in runs], seed_weights),
+        np.stack([run.fit_moments[0] for run in runs]),
         _ppo_points(runs, is_reached[:, 0]),
     )
 

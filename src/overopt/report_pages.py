@@ -198,6 +198,7 @@ def _fits_table(fits: pd.DataFrame, form: str) -> str:
         ("alpha", _intervals(fits, "alpha")),
         ("beta", _intervals(fits, "beta")),
         ("R2", [number_cell(value) for value in fits["r2"]]),
+        ("R2 of single seeds", [number_cell(value) for value in fits["r2_of_runs"]]),
         *((header, [number_cell(v) for v in fits[name]]) for name, header in counts.items()),
     ]
     return _cells_table(fits, columns, f"coefficients-{form}")

@@ -23,8 +23,9 @@ def coefficients(statistics: CurveStatistics) -> pd.DataFrame:
     kl_coef (the cell); form ("best_of_n": d (alpha - beta d), "rl": d (alpha - beta log d),
     "rl_shared_alpha": the same with one alpha for all proxy sizes); alpha, alpha_low, alpha_high,
     beta, beta_low, beta_high (percentile intervals over prompts and seeds; initial-policy sd per
-    sqrt(nat), beta of best-of-n per nat); r2 (about the mean of the points); num_seeds,
-    num_prompts, num_points (that entered the fit). NaN where a cell has too few points.
+    sqrt(nat), beta of best-of-n per nat); r2 (about the mean of the points), r2_of_runs (mean over
+    seeds of the r2 of a free fit to each seed by itself: where runs differ, it is higher);
+    num_seeds, num_prompts, num_points (that entered the fit). NaN where a cell has too few points.
     """
     groups = statistics.groups
     free = groups[GROUP_KEYS].assign(form=groups["method"].map(FORMS))
@@ -33,6 +34,7 @@ def coefficients(statistics: CurveStatistics) -> pd.DataFrame:
         for column in FIT_COLUMNS[:2]:
             _add_with_interval(table, column, statistics, prefix + column)
         table["r2"] = statistics.values[f"{prefix}r2"][0]
+        table["r2_of_runs"] = np.nan if prefix else statistics.values["r2_of_runs"][0]
         for column in ("num_seeds", "num_prompts", "num_points"):
             table[column] = groups[column]
     is_shared = ~np.isnan(statistics.values["shared_beta"][0])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.bootstrap import percentile_interval
-from overopt.claims.curve_readings import RunKL, on_grid, reach
+from overopt.claims.curve_readings import RunKL, gold_by_proxy, highest_proxy, on_grid, reach
 from overopt.claims.evidence import RM_KEYS, Evidence, NotRun
 from overopt.claims.methods import mean_reading
 from overopt.claims.verdicts import Claim, Condition, Finding
@@ -68,7 +68,8 @@ def frontier_is_unmoved(evidence: Evidence) -> Finding:
     )
     note = f"{_by_cell(evidence, difference)} The margin of equivalence is {EQUAL_GOLD} sd."
     condition = Condition(statistic, difference.mean(axis=1), -EQUAL_GOLD, EQUAL_GOLD)
-    return Finding([condition], f"{note} {_explanation_text(evidence)}".strip())
+    note = f"{note} {_equal_proxy_text(evidence)} {_explanation_text(evidence)}"
+    return Finding([condition], note.strip())
 
 
 def penalty_raises_proxy(evidence: Evidence) -> Finding:
@@ -159,6 +160,33 @@ def _differences(evidence: Evidence, score: str) -> Array:
         with_penalty, without = (on_grid(curve, score, grid) for curve in both)
         columns.append((with_penalty - without).mean(axis=1))
     return np.stack(columns, axis=1)
+
+
+def gold_at_equal_proxy(evidence: Evidence) -> Array:
+    """Gold with penalty minus without at equal proxy score, mean over proxy scores, (1 + B, cells).
+
+    Over proxy scores that both reach, from FIRST_SHARE of the highest.
+    """
+    curves = evidence.statistics.curves
+    columns = []
+    for pair in penalized_cells(evidence):
+        both = [curves[pair.column], curves[pair.free_column]]
+        end = min(highest_proxy(curve) for curve in both)
+        proxies = np.linspace(FIRST_SHARE * end, end, NUM_GRID_POINTS)
+        with_penalty, without = (gold_by_proxy(curve, proxies) for curve in both)
+        columns.append((with_penalty - without).mean(axis=1))
+    return np.stack(columns, axis=1)
+
+
+def _equal_proxy_text(evidence: Evidence) -> str:
+    difference = gold_at_equal_proxy(evidence)
+    mean = difference.mean(axis=1)
+    low, high = percentile_interval(mean, evidence.statistics.confidence)
+    return (
+        f"At equal proxy score gold differs by {mean[0]:+.3f} sd "
+        f"({evidence.statistics.confidence:.0%} interval {low:+.3f} to {high:+.3f}): "
+        f"{_by_cell(evidence, difference)}"
+    )
 
 
 def _grid(curves: list[GroupCurve]) -> Array:

@@ -1,9 +1,11 @@
 """
-What a reward model has learned: its correlation with each feature of the hidden utility.
+What a reward model has learned: its correlation with each feature of the hidden utility, and the
+weight it gives to each when the others are held fixed.
 
 Within prompts, because a Bradley-Terry score has an arbitrary offset per prompt. The features
-`tone`, `clash` and `keyword` depend on slots of the prompt: a proxy that has not learned them is
-blind to part of what was asked.
+`topic`, `tone`, `clash` and `keyword` depend on slots of the prompt: a proxy that has not learned
+them is blind to part of what was asked. Features go together in what a policy writes (a keyword is
+a word of the topic), so a correlation can be there before the feature is learned; a weight cannot.
 """
 
 from collections.abc import Sequence
@@ -22,6 +24,8 @@ Array = npt.NDArray[np.float64]
 NUM_RESPONSES = 256
 """Responses per prompt that are enough: the standard error of a correlation is below 0.01."""
 
+WEIGHTS = [f"{name}_weight" for name in FEATURES]
+
 CELL = ["proxy_size", "num_parameters", "labels", "num_comparisons", "num_epochs", "seed"]
 
 
@@ -35,6 +39,24 @@ def within_prompt_correlation(first: Array, second: Array) -> float:
     return float((x * y).sum() / norm) if norm > 0 else float("nan")
 
 
+def feature_weights(scores: Array, features: Array) -> Array:
+    """Weights of the features in a score, by least squares within prompts, shape (features,).
+
+    `scores` (Q, N), `features` (features, Q, N). In units of both within-prompt standard
+    deviations. NaN for a feature that is constant within all prompts, and for all of them if the
+    score is.
+    """
+    y, x = (values - values.mean(axis=-1, keepdims=True) for values in (scores, features))
+    columns = x.reshape(len(x), -1)
+    spread = np.sqrt((columns**2).mean(axis=1))
+    varies = spread > 1e-12
+    weights = np.full(len(x), np.nan)
+    if y.std() > 0:
+        standard = columns[varies] / spread[varies, None]
+        weights[varies] = np.linalg.lstsq(standard.T, y.ravel() / y.std(), rcond=None)[0]
+    return weights
+
+
 def feature_correlations(
     job: Job,
     pool: Path,
@@ -46,7 +68,8 @@ def feature_correlations(
 ) -> None:
     """Write one row per proxy RM, and one of the gold RM (proxy_size "gold").
 
-    Columns: the proxy RM's cell; gold (correlation with the gold score); one per feature.
+    Columns: the proxy RM's cell; gold (correlation with the gold score); one correlation per
+    feature; `<feature>_weight` by `feature_weights`.
     `curves` are the best-of-n curves of the same RMs, in the same order: they name the cells.
     """
     table = pd.read_parquet(pool)
@@ -57,19 +80,21 @@ def feature_correlations(
     responses = decode_responses(read, table["response_ids"].iloc[rows.ravel()].tolist())
     asked = [prompt for prompt in prompts for _ in range(rows.shape[1])]
     measured = feature_table(asked, responses)
-    targets = {
-        name: measured[:, column].reshape(rows.shape) for column, name in enumerate(FEATURES)
-    }
+    features = measured.T.reshape(len(FEATURES), *rows.shape)
     gold = pd.read_parquet(gold_scores)["gold_score"].to_numpy(np.float64)[rows]
-    records = [{"proxy_size": "gold"} | _correlations(gold, {"gold": gold, **targets})]
+    records = [{"proxy_size": "gold"} | _learned(gold, gold, features)]
     for path, curve in zip(proxy_scores, curves, strict=True):
         cell = pd.read_parquet(curve, columns=CELL).iloc[0].to_dict()
         scores = pd.read_parquet(path)["proxy_score"].to_numpy(np.float64)[rows]
-        records.append(cell | _correlations(scores, {"gold": gold, **targets}))
-    pd.DataFrame(records, columns=[*CELL, "gold", *FEATURES]).to_csv(
+        records.append(cell | _learned(scores, gold, features))
+    pd.DataFrame(records, columns=[*CELL, "gold", *FEATURES, *WEIGHTS]).to_csv(
         correlations, index=False, float_format="%.6g"
     )
 
 
-def _correlations(scores: Array, targets: dict[str, Array]) -> dict[str, float]:
-    return {name: within_prompt_correlation(scores, values) for name, values in targets.items()}
+def _learned(scores: Array, gold: Array, features: Array) -> dict[str, float]:
+    correlations = {"gold": within_prompt_correlation(scores, gold)}
+    for name, values in zip(FEATURES, features, strict=True):
+        correlations[name] = within_prompt_correlation(scores, values)
+    weights = feature_weights(scores, features).tolist()
+    return correlations | dict(zip(WEIGHTS, weights, strict=True))
