@@ -14,6 +14,8 @@ from overopt.form_tables import extrapolation_table, form_table, study_forms
 from overopt.kl import best_of_n_kl, default_ns
 from overopt.kl_comparison import kl_differences
 from overopt.paper_comparison import compare_with_paper
+from overopt.pool.config import GoldCeilingSettings
+from overopt.pool.gold_ceiling import gold_ceiling_table
 from overopt.randomness import numpy_generator
 from overopt.recalibration import recalibrate
 from overopt.scaling_laws import size_sweep
@@ -132,6 +134,7 @@ def tables_of(
                 for is_deep, source, statistic in parts
             ]
         ),
+        gold_ceiling=gold_ceiling(rng),
         paper_comparison=compare_with_paper(curves, metrics, fit_options),
         iterations=iterations(rng),
     )
@@ -148,6 +151,12 @@ def proxy_rms(curves: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return rows.assign(
         validation_loss=loss + rng.normal(0, 0.01, len(rows)), validation_accuracy=0.8
     )
+
+
+def gold_ceiling(rng: np.random.Generator) -> pd.DataFrame:
+    """Best-of-n by gold, of scores without long tails."""
+    options = GoldCeilingSettings(max_n=64, analysis=AnalysisConfig(num_bootstrap=50), seed=0)
+    return gold_ceiling_table(rng.uniform(size=(8, 256)), 1 / np.sqrt(12), options)
 
 
 def iterations(rng: np.random.Generator) -> pd.DataFrame:

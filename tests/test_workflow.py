@@ -155,8 +155,9 @@ FITS = {
 }
 PPO = {"ppo"} | FITS
 BEST_OF_N = {"best_of_n", "feature_correlations"}
+FROM_GOLD_SCORES = {"pool_gold_scores", "gold_ceiling"}
 FROM_PROXY = {"proxy_rm", "deep_best_of_n", "tilted", "table_02"} | BEST_OF_N | PPO
-FROM_GOLD = {"gold_rm", "synthetic_comparisons", "pool_gold_scores"} | FROM_PROXY
+FROM_GOLD = {"gold_rm", "synthetic_comparisons"} | FROM_GOLD_SCORES | FROM_PROXY
 EDITS: dict[str, tuple[Edit, set[str]]] = {
     "nothing": (lambda folder: None, set()),
     "touch of every file": (touch_everything, set()),

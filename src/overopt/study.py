@@ -28,7 +28,13 @@ from overopt.figures.config import FigureSettings
 from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
 from overopt.policy.config import LanguageModelSettings, SamplingSettings
-from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
+from overopt.pool.config import (
+    BestOfNConfig,
+    BestOfNSettings,
+    GoldCeilingSettings,
+    PoolScoreSettings,
+    PoolSettings,
+)
 from overopt.ppo.config import PPOConfig, PPOSettings
 from overopt.randomness import job_seed
 from overopt.reward_model.config import (
@@ -297,6 +303,12 @@ class Study(StrictModel):
     def best_of_n_settings(self, run: BestOfNRun) -> BestOfNSettings:
         """Settings of one best-of-n curve."""
         return BestOfNSettings(run=run, max_n=self.best_of_n.max_n)
+
+    def gold_ceiling_settings(self) -> GoldCeilingSettings:
+        """Settings of best-of-n by the gold RM."""
+        return GoldCeilingSettings(
+            max_n=self.best_of_n.max_n, analysis=self.analysis, seed=self._seed("gold_ceiling")
+        )
 
     def deep_pool_settings(self, policy_size: str) -> DeepPoolSettings:
         """Settings of one policy's deep pool."""

@@ -29,6 +29,7 @@ STAGES = {
     "pool_gold_scores.py": "best-of-n",
     "best_of_n.py": "best-of-n",
     "tilted.py": "best-of-n",
+    "gold_ceiling.py": "best-of-n",
     "deep_pool.py": "deep best-of-n",
     "deep_best_of_n.py": "deep best-of-n",
     "ppo.py": "PPO",

@@ -6,10 +6,12 @@ INPUTS
 OUTPUTS
     best_of_n/{policy}/pool.parquet, gold_scores.parquet, gold_scale.json
     best_of_n/{policy}/{proxy RM}/curve.parquet, proxy_scores.parquet, tilted_curve.parquet
+    gold_ceiling.csv
 STEPS
     pool               draw many responses to each evaluation prompt, once per policy
     pool_gold_scores   score the pool by the gold RM, once per policy
     best_of_n          score it by one proxy RM; unbiased estimate for all n at once
+    gold_ceiling       best-of-n by the gold RM itself: what a beta is without overoptimization
     tilted             weight it by exp(proxy / c): the highest proxy score at each KL
 """
 
@@ -94,6 +96,29 @@ rule best_of_n:
         " --pool {input.pool} --gold-scores {input.gold_scores} --proxy-rm {input.proxy_rm}"
         " --proxy-scores {output.proxy_scores} --curve {output.curve}"
         " --record {output.record} > {log} 2>&1"
+
+
+rule gold_ceiling:
+    input:
+        gold_scores=f"<results>/best_of_n/{study.main_policy}/gold_scores.parquet",
+        gold_scale=f"<results>/best_of_n/{study.main_policy}/gold_scale.json",
+    output:
+        ceiling="<results>/gold_ceiling.csv",
+        record="<results>/analysis/gold_ceiling_record.json",
+    log:
+        "<results>/logs/gold_ceiling.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        config=lambda wildcards: as_param(study.gold_ceiling_settings()),
+        code=code("gold_ceiling"),
+    shell:
+        "python {REPO}/workflow/scripts/gold_ceiling.py"
+        " --config {params.config:q} --code {params.code}"
+        " --gold-scores {input.gold_scores} --gold-scale {input.gold_scale}"
+        " --ceiling {output.ceiling} --record {output.record} > {log} 2>&1"
 
 
 rule tilted:

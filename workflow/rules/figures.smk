@@ -3,7 +3,7 @@ Figures and tables, by the numbers of the arXiv version (Gao et al. 2022), and t
 
 INPUTS
     analysis/, coefficients.csv, peaks.csv, forms.csv, extrapolation.csv, kl_estimate.csv,
-    paper_comparison.csv   tidy tables
+    gold_ceiling.csv, paper_comparison.csv   tidy tables
     ppo/                   iterations.csv of the sweep over RM sizes, curves to say of which run
     best_of_n/{main policy}/   pool and scores, for table 2
 OUTPUTS
@@ -64,6 +64,7 @@ rule figures:
         forms="<results>/forms.csv",
         extrapolation="<results>/extrapolation.csv",
         kl_estimate="<results>/kl_estimate.csv",
+        gold_ceiling="<results>/gold_ceiling.csv",
         paper_comparison="<results>/paper_comparison.csv",
         run_curves=size_sweep_curves,
         iterations=size_sweep_iterations,
@@ -87,7 +88,8 @@ rule figures:
         " --binned-curves {input.binned_curves} --coefficients {input.coefficients}"
         " --peaks {input.peaks} --trend-lines {input.trend_lines} --proxy-rms {input.proxy_rms}"
         " --forms {input.forms} --extrapolation {input.extrapolation}"
-        " --kl-estimate {input.kl_estimate} --paper-comparison {input.paper_comparison}"
+        " --kl-estimate {input.kl_estimate} --gold-ceiling {input.gold_ceiling}"
+        " --paper-comparison {input.paper_comparison}"
         " $(for run in {input.run_curves}; do echo --run-curve $run; done)"
         " $(for run in {input.iterations}; do echo --iterations $run; done)"
         " --figures $(dirname {output.record}) --record {output.record} > {log} 2>&1"

@@ -4,7 +4,8 @@ python workflow/scripts/figures.py --config '{...}' --curves analysis/curves.par
     --deep-curves analysis/deep_curves.parquet --binned-curves analysis/binned_curves.csv
     --coefficients coefficients.csv --peaks peaks.csv --trend-lines analysis/trend_lines.csv
     --proxy-rms analysis/proxy_rms.csv --forms forms.csv --extrapolation extrapolation.csv
-    --kl-estimate kl_estimate.csv --paper-comparison paper_comparison.csv
+    --kl-estimate kl_estimate.csv --gold-ceiling gold_ceiling.csv
+    --paper-comparison paper_comparison.csv
     --run-curve ppo/a/curve.parquet --iterations ppo/a/iterations.csv
     --figures OUT --record OUT.json
 """
@@ -32,6 +33,7 @@ def main(
     forms: Input,
     extrapolation: Input,
     kl_estimate: Input,
+    gold_ceiling: Input,
     paper_comparison: Input,
     figures: Output,
     run_curve: Inputs = NONE,
@@ -41,7 +43,11 @@ def main(
         **{"curves": curves, "deep_curves": deep_curves, "binned_curves": binned_curves},
         **{"coefficients": coefficients, "peaks": peaks, "trend_lines": trend_lines},
         **{"proxy_rms": proxy_rms, "forms": forms, "extrapolation": extrapolation},
-        **{"kl_estimate": kl_estimate, "paper_comparison": paper_comparison},
+        **{
+            "kl_estimate": kl_estimate,
+            "gold_ceiling": gold_ceiling,
+            "paper_comparison": paper_comparison,
+        },
     }
     tables = read_tables(FigureSettings.model_validate_json(config), paths, run_curve, iterations)
     draw_figures(tables, figures)

@@ -1,4 +1,4 @@
-"""Beyond the paper: coefficients with the KL estimated; its trends beside this run's."""
+"""Beyond the paper: coefficients with the KL estimated, and beside gold's own; its trends."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from overopt.figures.points_against_size import (
     draw_points,
     ticks_at,
 )
-from overopt.figures.sample import count_of, note_text
+from overopt.figures.sample import count_of, note_sample, note_text
 
 BESIDE = 1.1
 QUANTITY_NAMES = {
@@ -58,6 +58,34 @@ def figure_kl_estimate(tables: FigureTables) -> Figure:
             figure.axes[1],
             f"KLs up to {gap:.2g} nats apart, $n \\leq {largest}$; {seeds}, {prompts} prompts",
         )
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def figure_gold_ceiling(tables: FigureTables) -> Figure:
+    """Coefficients of best-of-n by RM size, and of best-of-n by the gold RM itself.
+
+    Optimizing gold cannot overoptimize: its beta is what the distribution of gold scores gives.
+    """
+    rows = sweep_over_sizes(tables, tables.coefficients, "best_of_n")
+    rows = rows[rows["form"] == "best_of_n"]
+    ceiling = tables.gold_ceiling.iloc[0]
+    x = rows["num_parameters"].to_numpy(dtype=float)
+    blue, orange, *_ = category_colors(2)
+    with style():
+        figure = Figure(figsize=(WIDTH * 1.35, HEIGHT))
+        units = {"alpha": ALPHA_UNIT, "beta": BETA_UNIT}
+        for axes, (quantity, unit) in zip(figure.subplots(1, 2), units.items(), strict=True):
+            draw_points(axes, x, rows, quantity, blue, "optimizing a proxy")
+            axes.axhline(ceiling[quantity], color=orange, linewidth=1.2, label="optimizing gold")
+            low, high = ceiling[f"{quantity}_low"], ceiling[f"{quantity}_high"]
+            axes.axhspan(low, high, color=orange, alpha=0.15, linewidth=0)
+            axes.set(xscale="log", xlabel=RM_SIZE_LABEL, ylabel=rf"$\{quantity}$ ({unit})")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+            ticks_at(axes, x.tolist(), min_ratio=2.5)
+        figure.axes[0].set_title(r"Best-of-n by proxies, and by gold itself")
+        note_sample(figure.axes[1], rows)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure

@@ -75,6 +75,7 @@ FIGURES = (
     Entry("figure_26a", FITS, "Extrapolation", "Best-of-n beyond the KL of its fit"),
     Entry("figure_26b", FITS, "Extrapolation", "PPO beyond the KL of its fit"),
     Entry("figure_kl_estimate", FITS, "KL of best-of-n", "Coefficients with KL estimated"),
+    Entry("figure_gold_ceiling", FITS, "Ceiling of gold", "Coefficients beside gold's own"),
     Entry("figure_paper_trends", FITS, "Beside the paper", "Slopes per decade, the paper's too"),
 )
 TABLES = (

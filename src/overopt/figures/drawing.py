@@ -37,7 +37,8 @@ FUNCTIONS: tuple[Callable[[FigureTables], Figure], ...] = (
     *(training.figure_14, training.figure_15, training.figure_16, training.figure_25),
     kl_penalty.figure_09,
     *(extrapolation.figure_26a, extrapolation.figure_26b),
-    *(beyond_paper.figure_kl_estimate, beyond_paper.figure_paper_trends),
+    *(beyond_paper.figure_kl_estimate, beyond_paper.figure_gold_ceiling),
+    beyond_paper.figure_paper_trends,
 )
 DRAW = {function.__name__: function for function in FUNCTIONS}
 

@@ -38,6 +38,7 @@ class FigureTables:
     forms: pd.DataFrame
     extrapolation: pd.DataFrame
     kl_estimate: pd.DataFrame
+    gold_ceiling: pd.DataFrame
     paper_comparison: pd.DataFrame
     iterations: pd.DataFrame
 
