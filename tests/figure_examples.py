@@ -14,8 +14,8 @@ from overopt.form_tables import extrapolation_table, form_table, study_forms
 from overopt.kl import best_of_n_kl, default_ns
 from overopt.kl_comparison import kl_differences
 from overopt.paper_comparison import compare_with_paper
-from overopt.pool.config import GoldCeilingSettings
 from overopt.pool.gold_ceiling import gold_ceiling_table
+from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 from overopt.randomness import numpy_generator
 from overopt.recalibration import recalibrate
 from overopt.scaling_laws import size_sweep

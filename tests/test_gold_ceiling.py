@@ -11,8 +11,8 @@ from scipy.stats import norm
 from overopt.analysis_config import AnalysisConfig
 from overopt.job import Job
 from overopt.kl import best_of_n_kl, default_ns
-from overopt.pool.config import GoldCeilingSettings
 from overopt.pool.gold_ceiling import gold_ceiling, gold_ceiling_table
+from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 from overopt.scaling_laws import fit
 
 SETTINGS = GoldCeilingSettings(max_n=64, analysis=AnalysisConfig(num_bootstrap=100), seed=0)

@@ -28,13 +28,8 @@ from overopt.figures.config import FigureSettings
 from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
 from overopt.policy.config import LanguageModelSettings, SamplingSettings
-from overopt.pool.config import (
-    BestOfNConfig,
-    BestOfNSettings,
-    GoldCeilingSettings,
-    PoolScoreSettings,
-    PoolSettings,
-)
+from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
+from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 from overopt.ppo.config import PPOConfig, PPOSettings
 from overopt.randomness import job_seed
 from overopt.reward_model.config import (

@@ -5,8 +5,8 @@ python workflow/scripts/gold_ceiling.py --config '{...}' --gold-scores gold_scor
 """
 
 from overopt.job import Input, Job, Output, Settings, run
-from overopt.pool.config import GoldCeilingSettings
 from overopt.pool.gold_ceiling import gold_ceiling
+from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 
 
 def main(

@@ -2,7 +2,6 @@
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from overopt.analysis_config import AnalysisConfig
 from overopt.cells import BestOfNRun
 from overopt.strict_model import StrictModel
 from overopt.training_config import TextConfig
@@ -40,11 +39,3 @@ class BestOfNSettings(StrictModel):
 
     run: BestOfNRun
     max_n: PositiveInt
-
-
-class GoldCeilingSettings(StrictModel):
-    """One job: best-of-n of one policy by the gold RM."""
-
-    max_n: PositiveInt
-    analysis: AnalysisConfig
-    seed: NonNegativeInt

@@ -19,7 +19,7 @@ from overopt.best_of_n import best_of_n_scores
 from overopt.bootstrap import draw_resamples, percentile_interval
 from overopt.job import Job
 from overopt.kl import best_of_n_kl, default_ns
-from overopt.pool.config import GoldCeilingSettings
+from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 from overopt.pool.table import by_prompt
 from overopt.randomness import numpy_generator
 from overopt.scaling_laws import fit
