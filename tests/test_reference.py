@@ -51,7 +51,7 @@ def write(folder: Path, fits: pd.DataFrame, judged: pd.DataFrame, seed: int = 0)
     (folder / "figures").mkdir(exist_ok=True)
     fits.to_csv(folder / "coefficients.csv", index=False, float_format="%.9g")
     judged.to_csv(folder / "claims.csv", index=False)
-    for name in ("peaks", "trends", "paper_comparison"):
+    for name in ("peaks", "trends", "gold_ceiling", "paper_comparison"):
         fits.head(1).to_csv(folder / f"{name}.csv", index=False)
     settings = {"name": folder.name, "seed": seed, "grid": {"seeds": [0, 1, 2]}}
     settings["analysis"] = {"confidence": 0.95}
