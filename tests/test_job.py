@@ -13,6 +13,9 @@ import pytest
 from overopt.randomness import job_seed, numpy_generator, torch_generator
 
 SCRIPT = """
+import errno
+import os
+
 from overopt.errors import UserError
 from overopt.job import Input, Inputs, Job, Output, Settings, run
 
@@ -20,6 +23,11 @@ from overopt.job import Input, Inputs, Job, Output, Settings, run
 def main(job: Job, config: Settings, source: Input, parts: Inputs, result: Output) -> None:
     if config == "mistake":
         raise UserError("data.comparisons: no such file; correct the path")
+    if config == "full":
+        raise OSError(errno.ENOSPC, "No space left on device", "some/file")
+    if config == "half":
+        result.write_text("half a resu")
+        os._exit(9)
     if config == "bug":
         raise RuntimeError("a bug")
     texts = [path.read_text() for path in [source, *parts]]
@@ -68,6 +76,7 @@ def test_a_script_writes_its_outputs_and_a_run_record(script):
         "code",
         "config",
         "inputs",
+        "outputs",
         "git",
         "versions",
         "device",
@@ -85,6 +94,8 @@ def test_a_script_writes_its_outputs_and_a_run_record(script):
         f"{name}.txt": hashlib.sha256(name.encode()).hexdigest()
         for name in ("source", "first", "second")
     }
+    written = Path("result.txt").read_bytes()
+    assert record["outputs"] == {"result.txt": hashlib.sha256(written).hexdigest()}
     assert set(record["git"]) == {"commit", "dirty"}
     assert record["versions"]["numpy"] == np.__version__
     assert record["cpu_seconds"] >= record["startup_cpu_seconds"] > 0
@@ -112,6 +123,51 @@ def test_the_fingerprint_is_of_settings_code_and_input_bytes(script):
     execute(script, source="renamed.txt")
     fingerprints.append(fingerprint())
     assert len(set(fingerprints)) == 5
+
+
+def test_a_killed_job_leaves_nothing_under_its_outputs_names(script):
+    assert execute(script, "half").returncode == 9
+    assert not Path("result.txt").exists()
+    assert Path(".unfinished-script/result.txt").read_text() == "half a resu"
+    Path(".unfinished-script/training_state.safetensors").write_text("kept")
+    Path(".unfinished-script/other").mkdir()
+    done = execute(script, "bug")
+    assert done.returncode == 1
+    left = {path.name for path in Path(".unfinished-script").iterdir()}
+    assert left == {"training_state.safetensors"}, "leftovers of an earlier start are gone"
+    assert execute(script).returncode == 0
+    assert not Path(".unfinished-script").exists()
+    assert "source" in Path("result.txt").read_text()
+
+
+def test_an_old_result_stays_whole_until_the_new_one_is(script):
+    execute(script, '{"a": 1}')
+    before = Path("result.txt").read_bytes()
+    execute(script, "half")
+    assert Path("result.txt").read_bytes() == before
+
+
+def test_an_input_that_its_job_did_not_write_so_is_refused(script):
+    execute(script)
+    Path("deep").rename("analysis")  # a study's records may lie there
+    made = Path("result.txt")
+    Path("source.txt").write_text("a user's own file may change")
+    made.write_bytes(made.read_bytes()[:-1])
+    done = execute(script, source="result.txt")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: not what the job that made it wrote (edited, cut short or damaged): result.txt. "
+        "Remove it, or `dvc checkout` it, and run the same command again\n"
+    )
+
+
+def test_a_full_disk_is_told_in_one_line(script):
+    done = execute(script, "full")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the disk is full: some/file. Nothing is lost: put it right and run the same "
+        "command again\n"
+    )
 
 
 def test_a_users_mistake_is_told_without_a_traceback(script):

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from overopt.models import build_reward_model
-from overopt.optimization import DivergedError
 from overopt.ppo import training
 from overopt.ppo.config import PPOConfig
 from overopt.ppo.evaluation import Evaluator
@@ -131,7 +130,7 @@ def test_ppo_raises_the_proxy_score_and_the_kl(start):
     trainer, evaluator = start(
         num_iterations=16, evaluate_every=4, batch_size=64, human_scores=count_liked
     )
-    evaluations, iterations = trainer.run(evaluator, TrainingState(None))
+    evaluations, iterations, _ = trainer.run(evaluator, TrainingState(None))
     assert [evaluation["step"] for evaluation in evaluations] == [0, 4, 8, 12, 16]
     assert [iteration["step"] for iteration in iterations] == list(range(16))
     proxy, kl, liked = (means(evaluations, name) for name in ("proxy_score", "kl", "human_score"))
@@ -154,7 +153,7 @@ def test_a_large_penalty_keeps_the_kl_small(start):
         trainer, evaluator = start(
             num_iterations=12, evaluate_every=12, batch_size=64, kl_coef=kl_coef
         )
-        evaluations, _ = trainer.run(evaluator, TrainingState(None))
+        evaluations, _, _ = trainer.run(evaluator, TrainingState(None))
         kl[kl_coef] = means(evaluations, "kl")[-1]
     # The last is noise: whitened advantages have unit size, however small the reward.
     assert kl[0.0] > 1.5 * kl[0.3] > 1.5**2 * kl[10.0]
@@ -196,7 +195,7 @@ def test_the_policy_does_not_move_while_the_value_head_warms_up(start):
         num_iterations=4, num_value_warmup_iterations=4, num_value_warmup_epochs=8
     )
     before = weights_of(trainer)
-    evaluations, iterations = trainer.run(evaluator, TrainingState(None))
+    evaluations, iterations, _ = trainer.run(evaluator, TrainingState(None))
     assert is_equal(weights_of(trainer), before)
     assert means(evaluations, "kl") == pytest.approx([0] * 5, abs=1e-6)
     losses = [iteration["metrics"]["value_loss"] for iteration in iterations]
@@ -208,7 +207,7 @@ def test_the_policy_does_not_move_while_the_value_head_warms_up(start):
 
 def test_the_run_stops_at_the_kl_asked_for(start):
     trainer, evaluator = start(num_iterations=50, batch_size=64, stop_kl=0.2)
-    evaluations, iterations = trainer.run(evaluator, TrainingState(None))
+    evaluations, iterations, _ = trainer.run(evaluator, TrainingState(None))
     kl = means(evaluations, "kl")
     assert len(iterations) < 50
     assert len(evaluations) == len(iterations) + 1
@@ -219,7 +218,7 @@ def test_evaluations_follow_the_kl_and_the_last_step_is_one(start):
     trainer, evaluator = start(
         num_iterations=14, batch_size=64, evaluate_every=6, evaluate_at_sqrt_kl=0.3
     )
-    evaluations, iterations = trainer.run(evaluator, TrainingState(None))
+    evaluations, iterations, _ = trainer.run(evaluator, TrainingState(None))
     kl = dict(zip([e["step"] for e in evaluations], means(evaluations, "kl"), strict=True))
     due, last = [], None
     for step in range(15):
@@ -247,10 +246,36 @@ def test_a_response_that_was_cut_pays_the_penalty(start):
     np.testing.assert_allclose((free.scores - fined.scores).numpy(), expected, atol=1e-5)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(start):
-    trainer, evaluator = start(learning_rate=math.inf)
-    with pytest.raises(DivergedError, match="lower the policy's ppo_learning_rate"):
-        trainer.run(evaluator, TrainingState(None))
+def test_a_run_that_diverges_ends_and_keeps_its_curve(start, capsys):
+    trainer, evaluator = start(learning_rate=math.inf, evaluate_every=1)
+    evaluations, iterations, ended = trainer.run(evaluator, TrainingState(None))
+    assert ended.startswith(f"diverged in iteration {evaluations[-1]['step']}")
+    assert "lower the policy's ppo_learning_rate (inf)" in ended
+    assert ended in capsys.readouterr().out
+    assert len(evaluations) == len(iterations) + 1 >= 1
+    numbers = [list(e["measured"].values()) for e in evaluations]
+    assert np.isfinite(np.array(numbers)).all()
+
+
+def test_an_evaluation_that_is_no_number_is_not_kept(start, monkeypatch):
+    trainer, evaluator = start(evaluate_every=1)
+    evaluate = type(evaluator).evaluate
+    calls = []
+
+    def broken_later(self, policy, generator):
+        calls.append(1)
+        measured = evaluate(self, policy, generator)
+        return measured | ({"kl": [math.nan] * len(measured["kl"])} if len(calls) == 3 else {})
+
+    monkeypatch.setattr(type(evaluator), "evaluate", broken_later)
+    evaluations, _, ended = trainer.run(evaluator, TrainingState(None))
+    assert [evaluation["step"] for evaluation in evaluations] == [0, 1]
+    assert ended == "diverged in iteration 2: kl of the evaluation at iteration 2 is not finite"
+
+
+def test_a_run_says_why_it_ended(start):
+    trainer, evaluator = start()
+    assert trainer.run(evaluator, TrainingState(None)).ended == "last iteration"
 
 
 @pytest.mark.parametrize("killed_in", ["evaluation", "rollout"])
@@ -291,7 +316,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(start, tmp_path, monkeypatch, kil
     # Under another fingerprint the state does not count.
     trainer, evaluator = start(evaluate_every=2, human_scores=count_liked)
     evaluator = replace(evaluator, human_scores=None)
-    evaluations, iterations = trainer.run(evaluator, TrainingState(path, "y"))
+    evaluations, iterations, _ = trainer.run(evaluator, TrainingState(path, "y"))
     assert iterations == expected[1]
     assert "human_score" not in evaluations[0]["measured"]
 
@@ -300,7 +325,7 @@ def test_the_trajectory_is_that_of_the_reference(start, build_tiny_reward_model,
     trainer, evaluator = start(
         kl_coef=0.05, missing_eos_penalty=0.5, reward_model=build_tiny_reward_model(4)
     )
-    evaluations, iterations = trainer.run(evaluator, TrainingState(None))
+    evaluations, iterations, _ = trainer.run(evaluator, TrainingState(None))
     measured = {name: means(evaluations, name) for name in evaluations[0]["measured"]}
     metrics = {
         f"iteration_{name}": [iteration["metrics"][name] for iteration in iterations]

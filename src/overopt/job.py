@@ -24,6 +24,7 @@ import typer
 
 from overopt import provenance
 from overopt.errors import UserError
+from overopt.job_outputs import Outputs, check_inputs, explain
 
 # A script imports this module first. Importing torch and transformers makes a million objects that
 # stay; collecting garbage every 700 of them takes a fifth of a process's start.
@@ -34,7 +35,7 @@ Input = Annotated[Path, typer.Option(help="Read.", exists=True)]
 Inputs = Annotated[
     list[Path], typer.Option(help="Read; give the option once per file.", exists=True)
 ]
-Output = Annotated[Path, typer.Option(help="Written.")]
+Output = Annotated[Path, typer.Option(help="Written, when the job is done.")]
 CodeOption = Annotated[str, typer.Option(help="Digest of the code; computed if not given.")]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -75,16 +76,25 @@ def _recorded(main: Callable[..., None]) -> Callable[..., None]:
         clock = _Clock()
         script = Path(inspect.getfile(main)).resolve()
         code = code or provenance.code_digest(script, REPOSITORY / "src")
-        inputs = _inputs(arguments, hints)
-        job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs))
-        for output in (value for name, value in arguments.items() if hints[name] == Output):
-            Path(str(output)).parent.mkdir(parents=True, exist_ok=True)
         _make_deterministic()
         _quiet_libraries()
+        outputs = Outputs(script.stem)
         try:
-            main(job, **arguments)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            inputs = _inputs(arguments, hints)
+            check_inputs(inputs)
+            job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs))
+            places = {
+                name: outputs.place(Path(str(value)))
+                for name, value in arguments.items()
+                if hints[name] == Output
+            }
+            main(job, **(arguments | places))
+            written = outputs.publish()
+        except Exception as error:
+            message = str(error) if isinstance(error, UserError) else explain(error, [record])
+            if message is None:
+                raise
+            print(f"error: {message}", file=sys.stderr)
             raise typer.Exit(1) from None
         provenance.write_json(
             record,
@@ -93,6 +103,7 @@ def _recorded(main: Callable[..., None]) -> Callable[..., None]:
                 "code": code,
                 "config": arguments.get("config"),
                 "inputs": inputs,
+                "outputs": written,
                 "git": provenance.git_state(REPOSITORY),
                 "versions": provenance.package_versions(),
                 "device": provenance.device_name(),

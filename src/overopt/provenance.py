@@ -8,6 +8,7 @@ script and of all it imports from this package as a param (DESIGN: exact stalene
 import ast
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -175,8 +176,12 @@ def device_name() -> str:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON, indented and with sorted keys, so that equal content is equal bytes."""
+    """Write JSON, indented and with sorted keys, so that equal content is equal bytes.
+
+    In one step: a reader sees the old file or the new one, never a part.
+    """
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

@@ -92,7 +92,7 @@ rule figures:
         " --paper-comparison {input.paper_comparison}"
         " $(for run in {input.run_curves}; do echo --run-curve $run; done)"
         " $(for run in {input.iterations}; do echo --iterations $run; done)"
-        " --figures $(dirname {output.record}) --record {output.record} > {log} 2>&1"
+        " --figure {output[0]} --record {output.record} > {log} 2>&1"
 
 
 rule table_01:

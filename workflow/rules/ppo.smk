@@ -4,7 +4,8 @@ Reinforcement learning against a proxy RM (Gao et al. 2022, sections 2, 3.1, 3.6
 INPUTS
     data/prompts.parquet, policies/, gold_rm/, proxy_rms/
 OUTPUTS
-    ppo/{policy}/kl-{coefficient}/{proxy RM}/curve.parquet, iterations.csv, the final policy
+    ppo/{policy}/kl-{coefficient}/{proxy RM}/curve.parquet, iterations.csv, metrics.json,
+        the final policy
 STEPS
     ppo   optimize by PPO; every so many iterations measure KL, proxy and gold on held-out prompts
 """
@@ -20,6 +21,7 @@ rule ppo:
         beside("<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>", POLICY_FILES),
         curve="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/curve.parquet",
         iterations="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/iterations.csv",
+        metrics="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/metrics.json",
         model="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/model.safetensors",
         record="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/run_record.json",
     log:

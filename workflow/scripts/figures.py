@@ -7,7 +7,7 @@ python workflow/scripts/figures.py --config '{...}' --curves analysis/curves.par
     --kl-estimate kl_estimate.csv --gold-ceiling gold_ceiling.csv
     --paper-comparison paper_comparison.csv
     --run-curve ppo/a/curve.parquet --iterations ppo/a/iterations.csv
-    --figures OUT --record OUT.json
+    --figure OUT/figure_01a.svg --record OUT.json
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ def main(
     kl_estimate: Input,
     gold_ceiling: Input,
     paper_comparison: Input,
-    figures: Output,
+    figure: Output,
     run_curve: Inputs = NONE,
     iterations: Inputs = NONE,
 ) -> None:
@@ -50,7 +50,7 @@ def main(
         },
     }
     tables = read_tables(FigureSettings.model_validate_json(config), paths, run_curve, iterations)
-    draw_figures(tables, figures)
+    draw_figures(tables, figure.parent)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 
 from overopt.errors import UserError
 from overopt.job import Job
+from overopt.job_outputs import STATE_FILE
 from overopt.models import PAD_ID, build_policy, num_parameters, save_model
 from overopt.optimization import final_loss, length_bucketed_batches, train
 from overopt.policy.config import LanguageModelSettings
@@ -104,7 +105,7 @@ def fit_to_demonstrations(
         text.context_length,
         torch_generator(settings.seed, "weights"),
     )
-    state = TrainingState(model_dir / "training_state.safetensors", job.fingerprint)
+    state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     losses = train_language_model(policy, prompts, responses, settings, state)
     save_model(policy, model_dir)
     copy_tokenizer(tokenizer_dir, model_dir)

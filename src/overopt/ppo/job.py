@@ -7,6 +7,7 @@ import pandas as pd
 
 from overopt.curves import curve_table, evaluation_prompts
 from overopt.job import Job
+from overopt.job_outputs import STATE_FILE
 from overopt.models import (
     load_policy,
     load_reward_model,
@@ -18,6 +19,7 @@ from overopt.ppo.config import PPOSettings
 from overopt.ppo.evaluation import Evaluator, HumanScores
 from overopt.ppo.policy import Episodes
 from overopt.ppo.training import PPOTrainer
+from overopt.provenance import write_json
 from overopt.randomness import torch_generator
 from overopt.tokens import copy_tokenizer, decode_responses, encode_prompts, load_tokenizer
 from overopt.training_state import TrainingState
@@ -38,7 +40,8 @@ def optimize_policy(
 ) -> None:
     """Run PPO from an initial policy against a proxy RM.
 
-    Writes the curve (per evaluation prompt), the metrics of each iteration and the final policy.
+    Writes the curve (per evaluation prompt), the metrics of each iteration, metrics.json (why the
+    run ended, its last evaluation) and the final policy.
     """
     tokenizer = load_tokenizer(policy_dir)
     max_prompt_tokens = settings.text.max_prompt_tokens
@@ -67,8 +70,8 @@ def optimize_policy(
         gold_rm=on_device(load_reward_model(gold_rm), ref_policy.device),
         human_scores=_hidden_utility(policy_dir) if settings.has_hidden_utility else None,
     )
-    state = TrainingState(model_dir / "training_state.safetensors", job.fingerprint)
-    evaluations, metrics = trainer.run(evaluator, state)
+    state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
+    evaluations, metrics, ended = trainer.run(evaluator, state)
     measurements = {
         name: np.array([evaluation["measured"][name] for evaluation in evaluations])
         for name in evaluations[0]["measured"]
@@ -78,6 +81,11 @@ def optimize_policy(
     points.to_parquet(curve, index=False)
     rows = [{"step": iteration["step"], **iteration["metrics"]} for iteration in metrics]
     pd.DataFrame(rows).to_csv(iterations, index=False)
+    final = {name: float(np.mean(values[-1])) for name, values in measurements.items()}
+    write_json(
+        model_dir / "metrics.json",
+        {"ended": ended, "num_iterations": len(metrics), "final": final},
+    )
     save_model(trainer.policy, model_dir)
     copy_tokenizer(policy_dir, model_dir)
     state.remove()

@@ -15,7 +15,7 @@ Differences from the paper:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 import torch
 from accelerate import Accelerator
@@ -70,6 +70,17 @@ class Progress(TypedDict):
     step: int
     evaluations: list[Evaluation]
     iterations: list[Iteration]
+
+
+class Run(NamedTuple):
+    """What a run measured: evaluations (step 0 first), metrics of each iteration, why it ended.
+
+    `ended` is "last iteration", "KL limit", or "diverged in iteration ...".
+    """
+
+    evaluations: list[Evaluation]
+    iterations: list[Iteration]
+    ended: str
 
 
 @dataclass(frozen=True)
@@ -140,15 +151,10 @@ class PPOTrainer:
         """The policy being optimized."""
         return self._module.policy
 
-    def run(
-        self, evaluator: Evaluator, state: TrainingState
-    ) -> tuple[list[Evaluation], list[Iteration]]:
-        """Optimize to the end; the evaluations (step 0 first) and the metrics of each iteration.
+    def run(self, evaluator: Evaluator, state: TrainingState) -> Run:
+        """Optimize until the last iteration, the KL limit, or a number that is not finite.
 
-        Raises
-        ------
-        DivergedError
-            When a loss is not finite.
+        A run that diverges keeps what it measured before: its curve ends there.
         """
         evaluations: list[Evaluation] = []
         iterations: list[Iteration] = []
@@ -160,21 +166,28 @@ class PPOTrainer:
             evaluations, iterations = progress["evaluations"], progress["iterations"]
             print(f"resumed after iteration {step}", flush=True)
         while True:
-            if self._is_evaluation_due(step, evaluations, iterations):
-                measured = evaluator.evaluate(self.policy, self._generators["evaluation"])
-                evaluations.append({"step": step, "measured": measured})
-                means = {name: sum(values) / len(values) for name, values in measured.items()}
-                print(_describe(step, means), flush=True)
-                if means["kl"] > self._config.stop_kl:
-                    break
-            if step == self._config.num_iterations:
-                break
-            iterations.append({"step": step, "metrics": self._iterate(step)})
+            try:
+                if self._is_evaluation_due(step, evaluations, iterations):
+                    measured = _finite(
+                        evaluator.evaluate(self.policy, self._generators["evaluation"]), step
+                    )
+                    evaluations.append({"step": step, "measured": measured})
+                    means = {name: sum(values) / len(values) for name, values in measured.items()}
+                    print(_describe(step, means), flush=True)
+                    if means["kl"] > self._config.stop_kl:
+                        return Run(evaluations, iterations, "KL limit")
+                if step == self._config.num_iterations:
+                    return Run(evaluations, iterations, "last iteration")
+                iterations.append({"step": step, "metrics": self._iterate(step)})
+            except DivergedError as error:
+                if not evaluations:
+                    raise  # not even the initial policy could be measured
+                print(f"diverged in iteration {step}: {error}", flush=True)
+                return Run(evaluations, iterations, f"diverged in iteration {step}: {error}")
             step += 1
             if state.is_due():
                 progress = Progress(step=step, evaluations=evaluations, iterations=iterations)
                 state.save(self._module, self._optimizer, progress, self._generators)
-        return evaluations, iterations
 
     def _is_evaluation_due(
         self, step: int, evaluations: list[Evaluation], iterations: list[Iteration]
@@ -304,7 +317,12 @@ class PPOTrainer:
             )
         self._prepared_optimizer.zero_grad(set_to_none=True)
         self._accelerator.backward(loss)
-        self._accelerator.clip_grad_norm_(self._prepared.parameters(), config.max_grad_norm)
+        norm = self._accelerator.clip_grad_norm_(self._prepared.parameters(), config.max_grad_norm)
+        if norm is not None and not math.isfinite(norm):
+            raise DivergedError(
+                f"the gradient's norm is {float(norm)}; lower the policy's ppo_learning_rate "
+                f"({self._learning_rate})"
+            )
         self._prepared_optimizer.step()
         return {
             "policy_loss": surrogate.item(),
@@ -321,6 +339,14 @@ def _check_ratio(logprobs: torch.Tensor, old: torch.Tensor, mask: torch.Tensor) 
             f"the probability ratio differs from 1 by {worst:.2e} before the first step of a "
             "rollout: the rollout and the update do not see the same policy"
         )
+
+
+def _finite(measured: dict[str, list[float]], step: int) -> dict[str, list[float]]:
+    """The measurements, if all are finite."""
+    for name, values in measured.items():
+        if not all(map(math.isfinite, values)):
+            raise DivergedError(f"{name} of the evaluation at iteration {step} is not finite")
+    return measured
 
 
 def _describe(step: int, means: dict[str, float]) -> str:

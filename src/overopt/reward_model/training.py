@@ -18,6 +18,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification
 
 from overopt.errors import UserError
 from overopt.job import Job
+from overopt.job_outputs import STATE_FILE
 from overopt.models import (
     PAD_ID,
     build_reward_model,
@@ -161,7 +162,7 @@ def fit_reward_model(
 ) -> tuple[GPT2ForSequenceClassification, np.ndarray]:
     """Train a reward model from a backbone and write its checkpoint; it and its losses."""
     reward_model = build_reward_model(load_policy(backbone))
-    state = TrainingState(model_dir / "training_state.safetensors", job.fingerprint)
+    state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     losses = train_on_comparisons(reward_model, training, settings, state)
     save_model(reward_model, model_dir)
     copy_tokenizer(backbone, model_dir)

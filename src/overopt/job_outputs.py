@@ -1,0 +1,126 @@
+"""
+How a job's outputs come into being: all at once, under their own names only when they are whole.
+
+A job writes into a folder `.unfinished-<script>` beside each output; when it is done, every file
+in there moves to its place, each in one step. So no reader ever sees half a file, and what a killed
+job leaves behind is never mistaken for a result. A training state stays in that folder: the next
+start of the job goes on from it (`overopt.training_state`).
+"""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from overopt.errors import UserError
+from overopt.provenance import file_sha256
+
+STATE_FILE = "training_state.safetensors"
+# Where the record of an output lies: beside it, or, of the tables of a whole study, in analysis/.
+RECORD_FOLDERS = (".", "analysis")
+NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "the folder or file may not be written or read",
+    errno.EPERM: "the folder or file may not be written or read",
+}
+
+
+class Outputs:
+    """The unfinished folders of one job.
+
+    Parameters
+    ----------
+    script
+        Name of the job's script, without a suffix: the folders are named after it.
+
+    """
+
+    def __init__(self, script: str) -> None:
+        self._name = f".unfinished-{script}"
+        self._folders: list[Path] = []
+
+    def place(self, output: Path) -> Path:
+        """Where to write this output until the job is done; leftovers of an earlier start go."""
+        folder = output.parent / self._name
+        if folder not in self._folders:
+            _clear(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folders.append(folder)
+        return folder / output.name
+
+    def publish(self) -> dict[str, str]:
+        """Move every file that the job wrote to its place; SHA-256 by path."""
+        digests: dict[str, str] = {}
+        for folder in self._folders:
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            for file in (path for path in files if path.name != STATE_FILE):
+                target = folder.parent / file.relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                digests[target.as_posix()] = file_sha256(file)
+                os.replace(file, target)
+            shutil.rmtree(folder)
+        return digests
+
+
+def _clear(folder: Path) -> None:
+    """Remove all but the training state."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != STATE_FILE:
+            path.unlink()
+
+
+def check_inputs(digests: dict[str, str]) -> None:
+    """Refuse an input that is not what its job wrote: edited, cut short, or damaged.
+
+    `digests` are SHA-256 by path, of the files as they are. An input without a record of its making
+    (a user's own file) passes.
+
+    Raises
+    ------
+    UserError
+        Naming every such file.
+    """
+    damaged = [
+        path for path, digest in digests.items() if _recorded_digest(path) not in (None, digest)
+    ]
+    if damaged:
+        raise UserError(
+            "not what the job that made it wrote (edited, cut short or damaged): "
+            f"{', '.join(damaged)}. Remove it, or `dvc checkout` it, and run the same command again"
+        )
+
+
+def _recorded_digest(path: str) -> str | None:
+    """SHA-256 that the maker of a file recorded; None where no record has the file."""
+    for folder in RECORD_FOLDERS:
+        for record in (Path(path).parent / folder).glob("*record.json"):
+            try:
+                outputs = json.loads(record.read_text(encoding="utf-8")).get("outputs", {})
+            except (OSError, ValueError):
+                continue  # a record that cannot be read is for the audit to find
+            if path in outputs:
+                return outputs[path]
+    return None
+
+
+def explain(error: Exception, outputs: Sequence[Path]) -> str | None:
+    """A sentence for a fault of the machine; None for a bug, which needs its traceback.
+
+    `outputs` say where the job writes.
+    """
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if number not in NO_ROOM and "No space left on device" in text:  # Rust and C++ writers
+        number = errno.ENOSPC
+    if number not in NO_ROOM:
+        return None
+    where = getattr(error, "filename", None) or outputs[0].parent
+    return (
+        f"{NO_ROOM[number]}: {where}. Nothing is lost: put it right and run the same command again"
+    )
