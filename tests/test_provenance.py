@@ -167,7 +167,7 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 # entry is a module of overopt or a package with all its modules. A new import that is not listed
 # makes more rerun than before: list it here if that is right.
 
-FRAME = {"errors", "job", "provenance"}
+FRAME = {"errors", "job", "job_outputs", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
 MODEL = {"models", "tokens", "training_config"}
 TRAINING = {"optimization", "training_state", "randomness"}
@@ -219,6 +219,10 @@ DEPENDENCIES = {
         *MODEL | SAMPLING | SCORING | UTILITY,
     },
     "tilted": {"tilted"},
+    "gold_ceiling": {
+        *("pool.gold_ceiling", "pool.gold_ceiling_config", "pool.table", "best_of_n", "kl"),
+        *("analysis_config", "bootstrap", "scaling_laws", "randomness"),
+    },
     "feature_correlations": {"world.feature_correlations", "tokens"} | UTILITY,
     "fits": {"analysis", "recalibration", "tables", "trends"} | STATISTICS,
     "forms": {
@@ -278,7 +282,10 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
         ("figure_style", {"figures"}),
         ("figures.rm_size", {"figures"}),
         ("recalibration", {"fits"}),
-        ("scaling_laws", {"fits", "forms", "claims", "paper_comparison", "figures"}),
+        (
+            "scaling_laws",
+            {"fits", "forms", "claims", "paper_comparison", "figures", "gold_ceiling"},
+        ),
         ("claims.rm_size", {"claims"}),
         ("rival_forms", {"forms", "claims"}),
         ("paper_values", {"paper_comparison"}),
@@ -289,7 +296,7 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
         ("bpe", {"file_demonstrations", "file_comparisons"}),
         ("reward_model.training", {"train_gold_rm", "train_proxy_rm"}),
         ("reward_model.temperature", {"train_proxy_rm"}),
-        ("best_of_n", {"best_of_n", "deep_best_of_n", "claims"}),
+        ("best_of_n", {"best_of_n", "deep_best_of_n", "claims", "gold_ceiling"}),
         ("grid", set()),
         ("policy.training", {"train_language_model"}),
         (
