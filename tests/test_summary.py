@@ -98,3 +98,15 @@ def test_the_command_prints_the_summary(results: Path) -> None:
     done = CliRunner().invoke(app, ["summary", str(results)])
     assert done.exit_code == 0
     assert done.stdout.strip() == summarize(results)
+
+
+def test_a_run_that_diverged_is_told_with_its_reason(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "study")
+    assert "PPO runs that diverged" not in summarize(tmp_path / "study")
+    for size, ended in (("s1", "KL limit"), ("s2", "diverged in iteration 7: PPO's loss is nan")):
+        folder = tmp_path / "study" / "ppo" / "small" / "kl-0" / size
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps({"ended": ended}))
+    told = summarize(tmp_path / "study")
+    assert "ppo/small/kl-0/s2: diverged in iteration 7: PPO's loss is nan" in told
+    assert "kl-0/s1" not in told

@@ -132,6 +132,7 @@ def run_page(record: Record) -> str:
         ("commit", _listed(record["commits"])),
         ("machine", _listed(record["machines"])),
         ("device", _listed(record["devices"])),
+        *((f"diverged: {folder}", ended) for folder, ended in record["diverged"].items()),
     ]
     rows = [[text_cell(name), text_cell(value)] for name, value in facts]
     versions = [

@@ -74,13 +74,24 @@ def costs(results: Path) -> pd.DataFrame:
     ).sort_values("cpu_seconds", ascending=False)
 
 
+def diverged_runs(results: Path) -> dict[str, str]:
+    """PPO runs that ended because a number was not finite: the folder below `results`, and why."""
+    runs = {}
+    for path in sorted((results / "ppo").rglob("metrics.json")):
+        ended = json.loads(path.read_text(encoding="utf-8"))["ended"]
+        if ended.startswith("diverged"):
+            runs[path.parent.relative_to(results).as_posix()] = ended
+    return runs
+
+
 def study_record(results: Path, settings: Mapping[str, Any]) -> Record:
     """Settings, size, provenance and cost of a study, ready for JSON.
 
     `settings` is the whole study as the config has it. Keys: name, settings, cells (fits by form),
     num_prompts, num_seeds; commits (jobs by commit, "+" where tracked files differed from it),
     versions (of each package, those that jobs ran with), devices, machines (jobs by each), started
-    and finished (ISO 8601, UTC), num_jobs, cpu_seconds, cost (rows of `costs`).
+    and finished (ISO 8601, UTC), num_jobs, cpu_seconds, cost (rows of `costs`), diverged
+    (`diverged_runs`).
     """
     fits = pd.read_csv(results / "coefficients.csv")
     records = read_records(results)
@@ -105,6 +116,7 @@ def study_record(results: Path, settings: Mapping[str, Any]) -> Record:
         "num_jobs": len(records),
         "cpu_seconds": round(float(table["cpu_seconds"].sum()), 1),
         "cost": table.round(1).reset_index().to_dict(orient="records"),
+        "diverged": diverged_runs(results),
     }
 
 

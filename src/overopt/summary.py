@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from overopt.errors import UserError
-from overopt.study_record import costs
+from overopt.study_record import costs, diverged_runs
 
 Row = dict[Hashable, Any]
 TABLES = ("coefficients", "peaks")
@@ -32,6 +32,7 @@ def summarize(results: Path) -> str:
     parts = [
         _describe_method(coefficients, peaks, "best_of_n", "best_of_n"),
         _describe_method(coefficients, peaks, "ppo", "rl_shared_alpha"),
+        _describe_diverged(results),
         _describe_costs(results),
         _describe_claims(results),
         _describe_places(results),
@@ -86,6 +87,14 @@ def _describe_peak(row: Row) -> str:
         f"{row['drop']:.2f} [{row['drop_low']:.2f}, {row['drop_high']:.2f}] "
         f"while the proxy went {row['proxy_at_peak']:+.2f} to {row['final_proxy']:+.2f}"
     )
+
+
+def _describe_diverged(results: Path) -> str:
+    runs = diverged_runs(results)
+    if not runs:
+        return ""
+    lines = [f"  {folder}: {ended}" for folder, ended in runs.items()]
+    return "\n".join(["PPO runs that diverged; their curves end there, and count:", *lines])
 
 
 def _describe_costs(results: Path) -> str:
