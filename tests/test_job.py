@@ -134,10 +134,26 @@ def test_a_killed_job_leaves_nothing_under_its_outputs_names(script):
     done = execute(script, "bug")
     assert done.returncode == 1
     left = {path.name for path in Path(".unfinished-script").iterdir()}
-    assert left == {"training_state.safetensors"}, "leftovers of an earlier start are gone"
+    assert left == {"training_state.safetensors", "lock"}, "leftovers of an earlier start are gone"
     assert execute(script).returncode == 0
     assert not Path(".unfinished-script").exists()
     assert "source" in Path("result.txt").read_text()
+
+
+def test_a_second_process_waits_for_the_first(script):
+    """As after a Snakemake that was killed outright, whose jobs go on."""
+    slow = SCRIPT.replace("    texts = ", "    time.sleep(1.5)\n    texts = ")
+    script.write_text(slow.replace("import os\n", "import os\nimport time\n"))
+    command = [sys.executable, script, "--config", "{}", "--source", "source.txt"]
+    command += ["--parts", "first.txt", "--result", "result.txt", "--record", "record.json"]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, **pipe) for _ in range(2)]
+    outputs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    waited = [out for out, _ in outputs if "another process is making" in out]
+    assert len(waited) == 1
+    assert not Path(".unfinished-script").exists()
+    assert Path("result.txt").read_text().endswith("source\nfirst")
 
 
 def test_an_old_result_stays_whole_until_the_new_one_is(script):

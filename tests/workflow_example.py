@@ -25,18 +25,22 @@ def copy_of_repository(folder: Path) -> Path:
     return folder
 
 
-def snakemake(
-    folder: Path, *arguments: str, config: str = "config/test.yaml", check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in a copy of the repository; its output on failure."""
-    environment = {
+def environment(folder: Path) -> dict[str, str]:
+    """Variables under which the workflow of this copy runs: its own package, this Python."""
+    return {
         **os.environ,
         "PYTHONPATH": str(folder / "src"),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
+
+
+def snakemake(
+    folder: Path, *arguments: str, config: str = "config/test.yaml", check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a copy of the repository; its output on failure."""
     command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", config]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=900
     )
     if check and done.returncode:
         pytest.fail(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")

@@ -5,19 +5,26 @@ A job writes into a folder `.unfinished-<script>` beside each output; when it is
 in there moves to its place, each in one step. So no reader ever sees half a file, and what a killed
 job leaves behind is never mistaken for a result. A training state stays in that folder: the next
 start of the job goes on from it (`overopt.training_state`).
+
+A Snakemake that is killed outright leaves its jobs running. Started again, it starts the same job a
+second time; the second waits until the first has ended.
 """
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from overopt.errors import UserError
 from overopt.provenance import file_sha256
 
 STATE_FILE = "training_state.safetensors"
+LOCK_FILE = "lock"
+KEPT = (STATE_FILE, LOCK_FILE)
 # Where the record of an output lies: beside it, or, of the tables of a whole study, in analysis/.
 RECORD_FOLDERS = (".", "analysis")
 NO_ROOM = {
@@ -42,13 +49,14 @@ class Outputs:
     def __init__(self, script: str) -> None:
         self._name = f".unfinished-{script}"
         self._folders: list[Path] = []
+        self._locks: list[TextIO] = []
 
     def place(self, output: Path) -> Path:
         """Where to write this output until the job is done; leftovers of an earlier start go."""
         folder = output.parent / self._name
         if folder not in self._folders:
+            self._locks.append(_locked(folder))
             _clear(folder)
-            folder.mkdir(parents=True, exist_ok=True)
             self._folders.append(folder)
         return folder / output.name
 
@@ -57,21 +65,42 @@ class Outputs:
         digests: dict[str, str] = {}
         for folder in self._folders:
             files = sorted(path for path in folder.rglob("*") if path.is_file())
-            for file in (path for path in files if path.name != STATE_FILE):
+            for file in (path for path in files if path.name not in KEPT):
                 target = folder.parent / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 digests[target.as_posix()] = file_sha256(file)
                 os.replace(file, target)
             shutil.rmtree(folder)
+        for lock in self._locks:
+            lock.close()
         return digests
 
 
+def _locked(folder: Path) -> TextIO:
+    """Wait until no other process writes into this folder, and keep others out while open."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK_FILE).open("w", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another process is making {folder.parent}; waiting for it to end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # The other one removes the folder when it is done, and the lock with it.
+        try:
+            if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK_FILE)):
+                return lock
+        except FileNotFoundError:
+            pass
+        lock.close()
+
+
 def _clear(folder: Path) -> None:
-    """Remove all but the training state."""
-    for path in folder.iterdir() if folder.is_dir() else ():
+    """Remove all but the training state and the lock."""
+    for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != STATE_FILE:
+        elif path.name not in KEPT:
             path.unlink()
 
 

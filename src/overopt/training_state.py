@@ -17,7 +17,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-SECONDS_BETWEEN_SAVES = 30.0
+SECONDS_BETWEEN_SAVES = float(os.environ.get("OVEROPT_SECONDS_BETWEEN_SAVES", "30"))
+"""What a kill costs at most. It changes no result, so it is no setting of a study."""
 
 
 class TrainingState:
