@@ -14,6 +14,10 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 
 
+onstart:
+    check_writable(Path("results"))
+
+
 # Paths name a study and a proxy RM in these two forms everywhere.
 pathvars:
     results=f"results/{study.name}",

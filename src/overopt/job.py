@@ -73,45 +73,14 @@ def _recorded(main: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(main)
     def recorded(record: Path, code: str, **arguments: str | Path | list[Path]) -> None:
-        clock = _Clock()
-        script = Path(inspect.getfile(main)).resolve()
-        code = code or provenance.code_digest(script, REPOSITORY / "src")
-        _make_deterministic()
-        _quiet_libraries()
-        outputs = Outputs(script.stem)
         try:
-            inputs = _inputs(arguments, hints)
-            check_inputs(inputs)
-            job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs))
-            places = {
-                name: outputs.place(Path(str(value)))
-                for name, value in arguments.items()
-                if hints[name] == Output
-            }
-            main(job, **(arguments | places))
-            written = outputs.publish()
+            _perform(main, hints, record, code, arguments)
         except Exception as error:
-            message = str(error) if isinstance(error, UserError) else explain(error, [record])
+            message = str(error) if isinstance(error, UserError) else explain(error, record)
             if message is None:
                 raise
             print(f"error: {message}", file=sys.stderr)
             raise typer.Exit(1) from None
-        provenance.write_json(
-            record,
-            {
-                "rule_script": script.name,
-                "code": code,
-                "config": arguments.get("config"),
-                "inputs": inputs,
-                "outputs": written,
-                "git": provenance.git_state(REPOSITORY),
-                "versions": provenance.package_versions(),
-                "device": provenance.device_name(),
-                "machine": platform.node(),
-                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-                **clock.read(),
-            },
-        )
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [parameter.replace(kind=keyword) for parameter in parameters]
@@ -126,6 +95,48 @@ def _recorded(main: Callable[..., None]) -> Callable[..., None]:
         "record": Output,
     }
     return recorded
+
+
+def _perform(
+    main: Callable[..., None],
+    hints: dict[str, object],
+    record: Path,
+    code: str,
+    arguments: dict[str, str | Path | list[Path]],
+) -> None:
+    """Check the inputs, call `main`, publish what it wrote, and write the record last."""
+    clock = _Clock()
+    script = Path(inspect.getfile(main)).resolve()
+    code = code or provenance.code_digest(script, REPOSITORY / "src")
+    _make_deterministic()
+    _quiet_libraries()
+    inputs = _inputs(arguments, hints)
+    check_inputs(inputs)
+    job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs))
+    outputs = Outputs(script.stem)
+    places = {
+        name: outputs.place(Path(str(value)))
+        for name, value in arguments.items()
+        if hints[name] == Output
+    }
+    main(job, **(arguments | places))
+    written = outputs.publish()
+    provenance.write_json(
+        record,
+        {
+            "rule_script": script.name,
+            "code": code,
+            "config": arguments.get("config"),
+            "inputs": inputs,
+            "outputs": written,
+            "git": provenance.git_state(REPOSITORY),
+            "versions": provenance.package_versions(),
+            "device": provenance.device_name(),
+            "machine": platform.node(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **clock.read(),
+        },
+    )
 
 
 def _inputs(

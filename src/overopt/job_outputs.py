@@ -15,7 +15,6 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -138,10 +137,10 @@ def _recorded_digest(path: str) -> str | None:
     return None
 
 
-def explain(error: Exception, outputs: Sequence[Path]) -> str | None:
+def explain(error: Exception, record: Path) -> str | None:
     """A sentence for a fault of the machine; None for a bug, which needs its traceback.
 
-    `outputs` say where the job writes.
+    `record` says where the job writes.
     """
     number = getattr(error, "errno", None)
     text = str(error)
@@ -149,7 +148,7 @@ def explain(error: Exception, outputs: Sequence[Path]) -> str | None:
         number = errno.ENOSPC
     if number not in NO_ROOM:
         return None
-    where = getattr(error, "filename", None) or outputs[0].parent
+    where = getattr(error, "filename", None) or record.parent
     return (
         f"{NO_ROOM[number]}: {where}. Nothing is lost: put it right and run the same command again"
     )

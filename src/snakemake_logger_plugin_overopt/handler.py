@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import time
 from collections import deque
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 COSTS = Path(__file__).with_name("costs.json")
 LOG_LINES = 15
+# With less room than this a log cannot be relied on to hold a message.
+FULL_BYTES = 100_000
 # Off a terminal, jobs expected to take longer than this are announced when they start.
 LONG_SECONDS = 120
 # What Snakemake says beside its events and nobody needs; --verbose shows it.
@@ -272,4 +275,8 @@ def last_lines(log: Path) -> list[str]:
             lines = deque((line.rstrip() for line in file), maxlen=LOG_LINES)
     except OSError:
         return ["    (this log was not written)"]
-    return [f"    {line}" for line in lines] or ["    (this log is empty)"]
+    if not lines:
+        is_full = shutil.disk_usage(log.parent).free < FULL_BYTES
+        reason = "; its disk is full: free some space" if is_full else ""
+        return [f"    (this log is empty{reason})"]
+    return [f"    {line}" for line in lines]

@@ -9,6 +9,7 @@ its script and of all the script imports from the package.
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 # `include:` sets the current folder to workflow/rules; the repository is two levels up.
@@ -37,6 +38,20 @@ try:
     study = read_study(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+def check_writable(folder):
+    """Stop before the first job where results cannot be written."""
+    existing = folder if folder.exists() else Path(".")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise WorkflowError(
+            f"{existing.resolve()} cannot be written: {error.strerror}. Make it writable, and run "
+            "the same command again; nothing is lost"
+        ) from None
+
 
 POLICY_FILES = (
     "config.json",
