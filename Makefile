@@ -21,19 +21,22 @@ export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help install benchmark demo compare test lint format clean-venv
+.PHONY: help install benchmark demo compare audit test lint format clean-venv
 
 help:
 	@echo 'make benchmark    the whole default study, its report, its results in short (config/config.yaml)'
 	@echo 'make demo         the same, tiny, in about a minute (config/test.yaml)'
 	@echo 'make compare      a finished study against the reference in docs/reference (STUDY=study)'
+	@echo 'make audit        where results come from, and whether they still hold (STUDY=default)'
 	@echo 'make test         all tests'
 	@echo 'make install      only the environment, .venv'
 	@echo 'make lint         ruff, pyright, snakefmt (the tests also run snakemake --lint)'
 	@echo 'make format       ruff format, snakefmt'
 	@echo 'make clean-venv   remove .venv; results stay'
 	@echo
-	@echo 'STUDY=default     the study that make compare looks at: results/$$STUDY (default: study)'
+	@echo 'STUDY=default     the study that make compare and make audit look at: results/$$STUDY'
+	@echo '                  (default: study for compare, default for audit)'
+	@echo 'ARTIFACT=results/default/claims.csv   for make audit: one file and its sources'
 	@echo 'CORES=2           cores for benchmark and demo (default: all)'
 	@echo 'PYTHON=python3.12 the Python to make .venv with (default: python3; 3.11 or newer)'
 	@echo 'PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
@@ -53,6 +56,9 @@ demo: $(INSTALLED)
 
 compare: $(INSTALLED)
 	overopt reference results/$(STUDY)
+
+audit: $(INSTALLED)
+	overopt audit $(or $(ARTIFACT),--study $(if $(filter file,$(origin STUDY)),default,$(STUDY)))
 
 # Once installed, the tests use no network; HF_HUB_OFFLINE makes sure that none slips in.
 test: export HF_HUB_OFFLINE := 1

@@ -86,6 +86,7 @@ def test_a_script_writes_its_outputs_and_a_run_record(script):
         "cpu_seconds",
         "startup_cpu_seconds",
         "peak_memory_mb",
+        "sha256",
     }
     assert record["rule_script"] == "script.py"
     assert record["config"] == '{"a": 1}'

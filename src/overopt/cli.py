@@ -61,6 +61,105 @@ def reference(
         raise typer.Exit(3)  # not 1, which is a mistake, nor 2, which is a wrong option
 
 
+@app.command()
+def audit(
+    artifact: Annotated[
+        Path | None,
+        typer.Argument(help="A file of a study; without one, every file of --study."),
+    ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a study, or its name in results/; default: results/default."),
+    ] = None,
+    configfile: Annotated[
+        Path | None,
+        typer.Option(help="The study's config; default: the one in config/ that has its name."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything: full hashes, all settings.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Summarize and cut nothing.")] = False,
+) -> None:
+    """Check where results come from: the sources of one file, or every file of a study.
+
+    Exit code 0 where all is well (notes do not count), 1 where a problem was found.
+    """
+    from overopt.audit.audit import audit_artifact, audit_study
+    from overopt.audit.audit_text import audit_json, describe_audit
+    from overopt.audit.study_folder import find_study
+
+    try:
+        if artifact is None:
+            done = audit_study(_study_folder(study), configfile)
+        else:
+            done = audit_artifact(artifact, _study_folder(study) if study else find_study(artifact))
+    except UserError as error:
+        raise _mistake(error) from None
+    print(audit_json(done) if as_json else describe_audit(done, full=full))
+    if done.problems:
+        raise typer.Exit(1)
+
+
+def _study_folder(study: Path | None) -> Path:
+    """A folder as it is given; a bare name is one of results/."""
+    if study is None:
+        return Path("results/default")
+    named = Path("results") / study
+    return named if len(study.parts) == 1 and named.is_dir() else study
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="Folder of a study, or a commit.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another folder or commit.")],
+    study: Annotated[
+        str, typer.Option(help="Which study of a commit, by name; default: the other side's.")
+    ] = "",
+) -> None:
+    """Say which results of two studies differ, byte by byte, and what explains it.
+
+    Exit code 0 where nothing differs, 3 where something does. For whether coefficients differ by
+    more than chance, see `overopt reference`.
+    """
+    from overopt.audit.compare import compare as compare_studies
+    from overopt.audit.compare_text import describe_comparison
+
+    try:
+        name = f"results/{study}" if study and "/" not in study else study
+        comparison = compare_studies(first, second, name=name)
+    except UserError as error:
+        raise _mistake(error) from None
+    print(describe_comparison(comparison))
+    if not comparison.is_equal:
+        raise typer.Exit(3)
+
+
+@app.command()
+def orphans(
+    configfile: Annotated[Path, typer.Option(help="The study's config.")] = Path(
+        "config/config.yaml"
+    ),
+    study: Annotated[
+        Path | None, typer.Option(help="Its folder; default: results/ and the config's name.")
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete them, after they have been listed.")
+    ] = False,
+) -> None:
+    """List results of cells that the config no longer has; with --remove, delete them."""
+    from overopt.audit.orphans import describe_orphans, find_orphans, read_config, remove_orphans
+
+    try:
+        config = read_config(configfile)
+        folder = _study_folder(study) if study else Path("results", config.name)
+        found = find_orphans(folder, config)
+        print(describe_orphans(found, removed=remove))
+        if remove:
+            remove_orphans(found)
+    except UserError as error:
+        raise _mistake(error) from None
+
+
 def _mistake(error: UserError) -> typer.Exit:
     print(f"error: {error}", file=sys.stderr)
     return typer.Exit(1)

@@ -123,19 +123,21 @@ def _perform(
     written = outputs.publish()
     provenance.write_json(
         record,
-        {
-            "rule_script": script.name,
-            "code": code,
-            "config": arguments.get("config"),
-            "inputs": inputs,
-            "outputs": written,
-            "git": provenance.git_state(REPOSITORY),
-            "versions": provenance.package_versions(),
-            "device": provenance.device_name(),
-            "machine": platform.node(),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            **clock.read(),
-        },
+        provenance.sealed(
+            {
+                "rule_script": script.name,
+                "code": code,
+                "config": arguments.get("config"),
+                "inputs": inputs,
+                "outputs": written,
+                "git": provenance.git_state(REPOSITORY),
+                "versions": provenance.package_versions(),
+                "device": provenance.device_name(),
+                "machine": platform.node(),
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                **clock.read(),
+            }
+        ),
     )
 
 

@@ -175,13 +175,19 @@ def device_name() -> str:
     return f"cpu ({platform.machine()})"
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write JSON, indented and with sorted keys, so that equal content is equal bytes.
+def sealed(record: dict[str, object]) -> dict[str, object]:
+    """A record with the SHA-256 of all it says, so that the audit sees any byte that changes."""
+    return record | {"sha256": hashlib.sha256(canonical_json(record)).hexdigest()}
 
-    In one step: a reader sees the old file or the new one, never a part.
-    """
-    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+def canonical_json(content: object) -> bytes:
+    """JSON, indented and with sorted keys, so that equal content is equal bytes."""
+    return (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `canonical_json`, in one step: a reader sees the old file or the new one, no part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
+    unfinished.write_bytes(canonical_json(content))
     os.replace(unfinished, path)
