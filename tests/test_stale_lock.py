@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def ended_process() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+def wait_for_name(pid: int) -> None:
+    """A process that was just forked still has the name of its parent."""
+    while b"snakemake" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+        time.sleep(0.01)
 
 
 def note(folder: Path, **holder: object) -> None:
@@ -60,6 +67,7 @@ def test_any_other_lock_stays(folder: Path, case: str) -> None:
     path = lock(folder)
     command = [sys.executable, "-c", "input()", "snakemake"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as running:
+        wait_for_name(running.pid)
         if case == "running":
             note(folder, process=running.pid)
         elif case == "other machine":
