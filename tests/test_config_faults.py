@@ -252,6 +252,7 @@ def test_every_pattern_of_the_config_is_told_in_words() -> None:
     patterns = {properties["name"]["pattern"]}
     for section in ("policies", "proxy_sizes"):
         patterns |= properties[section]["patternProperties"].keys()
+    patterns |= schema["$defs"]["GridConfig"]["properties"]["sweeps"]["patternProperties"].keys()
     assert patterns == PATTERNS_IN_WORDS.keys()
 
 

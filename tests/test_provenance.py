@@ -169,14 +169,14 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 
 FRAME = {"errors", "job", "job_outputs", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
-MODEL = {"models", "tokens", "training_config"}
+MODEL = {"models", "checkpoint_files", "tokens", "training_config"}
 TRAINING = {"optimization", "training_state", "randomness"}
 SAMPLING = {"policy.sampling", "randomness"}
 SCORING = {"reward_model.scoring"}
 UTILITY = {"world.utility", "world.prompts", "world.vocabulary"}
 WRITERS = {"world.writers", "world.prompts", "world.vocabulary"}
 FILES_OF_THE_USER = {
-    *("human_files", "comparisons", "splits", "bpe", "tokens"),
+    *("human_files", "comparisons", "splits", "bpe", "checkpoint_files", "tokens"),
     *("data_config", "training_config"),
 }
 REWARD_MODEL = {"reward_model.training", "reward_model.config", "cells"} | SCORING
@@ -223,7 +223,7 @@ DEPENDENCIES = {
         *("pool.gold_ceiling", "pool.gold_ceiling_config", "pool.table", "best_of_n", "kl"),
         *("analysis_config", "bootstrap", "scaling_laws", "randomness"),
     },
-    "feature_correlations": {"world.feature_correlations", "tokens"} | UTILITY,
+    "feature_correlations": {"world.feature_correlations", "checkpoint_files", "tokens"} | UTILITY,
     "fits": {"analysis", "recalibration", "tables", "trends"} | STATISTICS,
     "forms": {
         *("form_tables", "form_comparison", "held_out", "rival_forms", "kl_comparison", "kl"),
@@ -237,7 +237,10 @@ DEPENDENCIES = {
     "paper_comparison": {"paper_comparison", "paper_values"} | STATISTICS,
     "figures": {"figures", "figure_style", "tables"} | STATISTICS,
     "table_01": {"figures.config", "figures.hyperparameters", "analysis_config"},
-    "table_02": {"figures.config", "figures.single_prompt", "analysis_config", "tokens"},
+    "table_02": {
+        *("figures.config", "figures.single_prompt", "analysis_config"),
+        *("checkpoint_files", "tokens"),
+    },
     "report_tables": REPORT,
     "report_run": REPORT,
 }

@@ -210,11 +210,11 @@ def _parse_object(line: bytes) -> dict[str, object]:
 
 def _object_without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     # JSON leaves the meaning of a repeated key open, and json.loads would keep the last in silence.
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise _LineFault(f"the column {_clip(repeated)} comes twice in one row: keep one")
+    row: dict[str, object] = {}
+    for name, value in pairs:
+        if name in row:
+            raise _LineFault(f"the column {_clip(name)} comes twice in one row: keep one")
+        row[name] = value
     return row
 
 

@@ -7,13 +7,24 @@ whatever was written after `--config`.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from overopt.errors import UserError
+
+# A study has some hundreds of values, four deep. Ten lines of YAML can stand for gigabytes, since
+# an alias repeats what it names, or for a list that holds itself.
+MAX_VALUES = 10_000
+MAX_DEPTH = 16
+MAX_TEXT = 4096
+MAX_DIGITS = 1000
+_LARGEST = 2**63 - 1
+"""Of a whole number: what arrays hold, and paths."""
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -24,8 +35,11 @@ _EXPECTED = {
     "float_type": "a number",
     "float_parsing": "a number",
     "string_type": "text",
+    "string_too_long": "at most {max_length} characters",
+    "finite_number": "a number that is finite",
     "list_type": "a list, as in [a, b]",
     "dict_type": "keys with values",
+    "invalid_key": "a key that is text",
     "model_type": "keys with values",
     "model_attributes_type": "keys with values",
     "literal_error": "{expected}",
@@ -37,8 +51,47 @@ _EXPECTED = {
 PATTERNS_IN_WORDS = {
     r"^[A-Za-z0-9][A-Za-z0-9_-]*$": "letters, digits, - and _, with a letter or digit first",
     r"^[A-Za-z0-9]+$": "a name of letters and digits only",
+    r"^[a-z][a-z0-9_]*$": "lower-case letters, digits and _, with a letter first",
 }
 _NOT_FINITE = ("inf", "infinity", "nan")
+
+
+def refuse_excess(config: Mapping[str, object]) -> None:
+    """Raise `UserError` where a section holds more than any study needs.
+
+    Before anything else is made of a config: whatever walks through it then comes to an end.
+    """
+    for section, content in config.items():
+        if fault := _excess(section):
+            raise UserError(f"the name of a section: {fault}; nothing was run")
+        if fault := _excess(content):
+            raise UserError(f"{printable(_step(section))}: {fault}; nothing was run")
+
+
+def _excess(content: object) -> str | None:
+    unseen, num_values = [(content, 0)], 0
+    while unseen:
+        value, depth = unseen.pop()
+        num_values += 1
+        if num_values > MAX_VALUES:
+            return f"more than {MAX_VALUES:,} values; has it an alias that repeats others?"
+        if depth > MAX_DEPTH:
+            return f"nested deeper than {MAX_DEPTH} levels; a config needs four"
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            return f"a text of {len(value):,} characters; expected at most {MAX_TEXT:,}"
+        if isinstance(value, int) and value.bit_length() > 3 * MAX_DIGITS:
+            return f"a number of about {int(value.bit_length() * 0.30103):,} digits; write less"
+        if isinstance(value, Mapping):
+            entries = cast(Mapping[object, object], value).items()
+            unseen += [(part, depth + 1) for entry in entries for part in entry]
+        elif isinstance(value, list | tuple | set):
+            unseen += [(part, depth + 1) for part in cast(Collection[object], value)]
+    return None
+
+
+def printable(text: str) -> str:
+    """A text on one line, with escapes for what could garble a terminal or a log."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def parse_sections(
@@ -50,7 +103,7 @@ def parse_sections(
     """
     sections: dict[str, object] = {}
     fields = model.model_fields
-    faults = [_unknown_key(str(key), str(key), fields) for key in config if key not in fields]
+    faults = [_unknown_key(_step(key), str(key), fields) for key in config if key not in fields]
     for name, field in fields.items():
         if name not in config:
             if field.is_required():
@@ -61,23 +114,42 @@ def parse_sections(
         # The field's constraints and discriminator are part of its metadata.
         adapter: TypeAdapter[object] = TypeAdapter(Annotated[field.annotation, field])  # type: ignore[valid-type]
         try:
-            sections[name] = adapter.validate_python(_as_text(config[name]))
+            section = adapter.validate_python(_as_text(config[name]))
         except ValidationError as error:
             faults += [_in_words(name, field.annotation, detail) for detail in error.errors()]
+            continue
+        if too_large := list(_too_large(name, adapter.dump_python(section))):
+            faults += too_large
+        else:
+            sections[name] = section
     return sections, faults
+
+
+def _too_large(key: str, value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, part in cast(dict[str, object], value).items():
+            yield from _too_large(f"{key}.{name}", part)
+    elif isinstance(value, list):
+        for part in cast(list[object], value):
+            yield from _too_large(key, part)
+    elif isinstance(value, int) and value > _LARGEST:
+        yield f"{key}: {_found(value)}; expected at most {_LARGEST}"
 
 
 def _as_text(value: object) -> object:
     """Turn what pydantic would take for a number without a word into text, which it refuses.
 
-    `true` is 1 to it, and infinity a number, for which JSON has no word.
+    `true` is 1 to it, infinity a number, for which JSON has no word, a set a list in any order, and
+    bytes text.
     """
     if isinstance(value, Mapping):
         return {key: _as_text(part) for key, part in cast(Mapping[object, object], value).items()}
-    if isinstance(value, list):
-        return [_as_text(part) for part in cast(list[object], value)]
+    if isinstance(value, list | tuple):
+        return [_as_text(part) for part in cast(Sequence[object], value)]
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, set | bytes):
+        return type(value)
     if isinstance(value, float | str) and str(value).lower().lstrip("+-") in _NOT_FINITE:
         return f".{value}"
     return value
@@ -158,13 +230,18 @@ def _found(value: object) -> str:
 def _key(section: str, annotation: object, location: Sequence[str | int]) -> str:
     """The key as a person wrote it."""
     steps = [
-        str(step)
+        _step(step)
         for number, step in enumerate(location)
         if isinstance(step, str)
         and step != "[key]"
         and not _tags(_at(annotation, location[:number]))
     ]
     return ".".join([section, *steps])
+
+
+def _step(key: object) -> str:
+    text = str(key) if str(key).strip() else repr(key)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _at(annotation: object, location: Sequence[str | int]) -> object:

@@ -15,7 +15,7 @@ from overopt.cells import BestOfNRun, Labels, PPORun, ProxyRM
 from overopt.strict_model import StrictModel
 
 Method = Literal["best_of_n", "ppo", "deep_best_of_n"]
-SweepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+SweepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Cell = TypeVar("Cell", bound=StrictModel)
 
 

@@ -20,10 +20,12 @@ from transformers.models.gpt2.modeling_gpt2 import (
     GPT2Model,
 )
 
+from overopt.checkpoint_files import WEIGHTS, in_one_line, refuse_own_code, require_weights
 from overopt.errors import UserError
 from overopt.training_config import TransformerConfig
 
 Model = TypeVar("Model", bound=torch.nn.Module)
+Checkpoint = TypeVar("Checkpoint", GPT2LMHeadModel, GPT2ForSequenceClassification)
 
 PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
 """Token ids of every tokenizer the project makes; distinct, see `tokens.load_tokenizer`."""
@@ -116,22 +118,35 @@ def save_model(model: GPT2LMHeadModel | GPT2ForSequenceClassification, folder: P
 
 def load_policy(folder: Path) -> GPT2LMHeadModel:
     """Read a policy, in evaluation mode. Raises `UserError` where the folder holds none."""
-    _require_checkpoint(folder)
-    return GPT2LMHeadModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    return _load(GPT2LMHeadModel, folder)
 
 
 def load_reward_model(folder: Path) -> GPT2ForSequenceClassification:
     """Read a reward model, in evaluation mode. Raises `UserError` where the folder holds none."""
-    _require_checkpoint(folder)
-    return GPT2ForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True
-    )
+    return _load(GPT2ForSequenceClassification, folder)
 
 
-def _require_checkpoint(folder: Path) -> None:
-    for name in ("config.json", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise UserError(
-                f"{folder}: no {name} there. Expected a transformers checkpoint folder with "
-                "config.json and model.safetensors; make it with the workflow or check the path."
-            )
+def _load(model_class: type[Checkpoint], folder: Path) -> Checkpoint:
+    require_weights(folder)
+    refuse_own_code(folder)
+    try:
+        model, found = model_class.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            # config.json could name a kernel to download instead.
+            attn_implementation="sdpa",
+            output_loading_info=True,
+        )
+    # Whatever a broken folder makes the library raise, the mistake is in the folder.
+    except Exception as error:
+        raise UserError(
+            f"{folder}: config.json and {WEIGHTS} give no model ({in_one_line(error)})."
+        ) from error
+    # The library would draw the missing ones at random.
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(
+            f"{folder}: {WEIGHTS} does not hold all weights of a {model_class.__name__}; the first "
+            f"it lacks is {missing[0]}. Check the path."
+        )
+    return model

@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from overopt.analysis_config import AnalysisConfig, AnalysisSettings
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
-from overopt.config_faults import parse_sections
+from overopt.config_faults import parse_sections, printable, refuse_excess
 from overopt.data_config import (
     EmbeddedComparisonSettings,
     EmbeddedDataConfig,
@@ -43,8 +43,10 @@ from overopt.strict_model import StrictModel
 from overopt.study_checks import faults_between
 from overopt.training_config import OptimizationConfig, TextConfig, TransformerConfig
 
-StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-SizeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+# They become folders.
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+SizeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$", max_length=32)]
+MAX_FAULTS_SHOWN = 50
 DataConfig = Annotated[EmbeddedDataConfig | FileDataConfig, Field(discriminator="source")]
 
 
@@ -367,18 +369,22 @@ def read_study(config: Mapping[str, object]) -> Study:
     Raises
     ------
     UserError
-        With every fault found: unknown and missing keys, wrong types, and what does not fit
-        together, each with its key and a remedy.
+        With every fault found (the first 50 told): unknown and missing keys, wrong types, and what
+        does not fit together, each with its key and a remedy.
     """
     if not isinstance(config, Mapping) or not config:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UserError(
             f"the config is {'empty' if not config else 'no mapping of keys to values'}; expected "
             f"the sections {', '.join(Study.model_fields)}: start from a copy of config/config.yaml"
         )
+    refuse_excess(config)
     sections, faults = parse_sections(Study, config)
     faults += faults_between(sections, config)
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        listed = "\n".join(f"  - {fault}" for fault in faults)
+        shown = [printable(fault) for fault in faults[:MAX_FAULTS_SHOWN]]
+        if len(faults) > len(shown):
+            shown.append(f"and {len(faults) - len(shown):,} more")
+        listed = "\n".join(f"  - {fault}" for fault in shown)
         raise UserError(f"the config has {count}; nothing was run:\n{listed}")
     return Study(**sections)  # type: ignore[arg-type]

@@ -1,13 +1,15 @@
 """Faults of a config that only several of its values together show."""
 
+import math
+import os.path
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from functools import cache
 
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig, SplitConfig
 from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
 from overopt.pool.config import BestOfNConfig
-from overopt.reward_model.config import GoldRMConfig, SyntheticComparisonsConfig
+from overopt.reward_model.config import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
 from overopt.splits import assign_split
 from overopt.training_config import TextConfig
 from overopt.world.prompts import all_prompts
@@ -15,6 +17,12 @@ from overopt.world.prompts import all_prompts
 EMBEDDED_TEXT = {"max_prompt_tokens": 10, "max_response_tokens": 24}
 """Lengths of the embedded world's texts, in tokens."""
 SMALLEST_VOCABULARY = 259
+MAX_CELLS = 100_000
+"""Of one sweep; Snakemake takes minutes to plan as many jobs."""
+_AXES = (
+    *("methods", "policy_sizes", "proxy_sizes", "num_comparisons"),
+    *("num_epochs", "labels", "kl_coefs"),
+)
 
 
 def faults_between(sections: Mapping[str, object], config: Mapping[str, object]) -> list[str]:
@@ -82,7 +90,8 @@ def _check_pool(best_of_n: BestOfNConfig) -> Iterator[str]:
 def _check_deep_pool(
     deep: DeepBestOfNConfig, best_of_n: BestOfNConfig, grid: GridConfig
 ) -> Iterator[str]:
-    if not grid.deep_best_of_n_runs():
+    enabled = (sweep for sweep in grid.sweeps.values() if sweep.enabled)
+    if not any("deep_best_of_n" in sweep.methods for sweep in enabled):
         return
     if deep.max_n > deep.num_responses:
         yield (
@@ -113,6 +122,17 @@ def _check_grid(
         yield from _check_axes(key, sweep, synthetic.num_comparisons)
 
 
+def _check_number_of_cells(grid: GridConfig) -> Iterator[str]:
+    """Of sweeps that are switched off too: each is a target."""
+    for name, sweep in grid.sweeps.items():
+        num_cells = len(grid.seeds) * math.prod(len(getattr(sweep, axis)) for axis in _AXES)
+        if num_cells > MAX_CELLS:
+            yield (
+                f"grid.sweeps.{name}: {num_cells:,} cells with all seeds, more than {MAX_CELLS:,}; "
+                "shorten its lists"
+            )
+
+
 def _check_axes(key: str, sweep: SweepConfig, num_comparisons: int) -> Iterator[str]:
     for number in sweep.num_comparisons:
         if number > num_comparisons:
@@ -129,14 +149,26 @@ def _check_axes(key: str, sweep: SweepConfig, num_comparisons: int) -> Iterator[
             )
 
 
+def _check_rm_learning_rates(
+    proxy_sizes: Mapping[str, object], proxy_rm: ProxyRMConfig
+) -> Iterator[str]:
+    for name, size in proxy_sizes.items():
+        base = getattr(size, "learning_rate", 1.0)  # a size with faults has none
+        rate = base * proxy_rm.learning_rate_factor
+        if not 0 < rate < math.inf:
+            yield (
+                f"proxy_rm.learning_rate_factor: times proxy_sizes.{name}.learning_rate ({base:g}) "
+                f"it gives a learning rate of {rate:g}; make it a positive number"
+            )
+
+
 def _check_files(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str]:
     if not isinstance(data, FileDataConfig):
         return
     for key, path in (("demonstrations", data.demonstrations), ("comparisons", data.comparisons)):
-        if not Path(path).is_file():
-            what = "is a folder" if Path(path).is_dir() else "does not exist"
+        if fault := _path_fault(path):
             yield (
-                f"data.{key}: {path!r} {what}; give the path of a jsonl file, in a copy of the "
+                f"data.{key}: {path!r} {fault}; give the path of a jsonl file, in a copy of the "
                 f"config or as --config 'data={{{key}: PATH}}'"
             )
     if data.vocabulary_size < SMALLEST_VOCABULARY:
@@ -144,6 +176,20 @@ def _check_files(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str]:
             f"data.vocabulary_size: {data.vocabulary_size} is too small; byte-level BPE needs "
             f"256 bytes and 3 special tokens, so give at least {SMALLEST_VOCABULARY}"
         )
+
+
+def _path_fault(path: str) -> str | None:
+    # Snakemake reads {x} in a path as a wildcard and <x> as a part of the workflow's own paths.
+    if special := sorted(set("{}<").intersection(path)):
+        return f"holds {' and '.join(special)}, which Snakemake would replace: rename it"
+    if not path.isprintable():
+        return "holds a character that cannot be printed: rename it"
+    # os.path, which says no where pathlib raises: a name too long, a folder one may not enter.
+    if os.path.isfile(path):
+        return None
+    if os.path.isdir(path):
+        return "is a folder"
+    return "is no regular file" if os.path.exists(path) else "does not exist"
 
 
 def _check_embedded(data: EmbeddedDataConfig | FileDataConfig, text: TextConfig) -> Iterator[str]:
@@ -171,14 +217,18 @@ def _check_evaluation_prompts(
     """Of files the prompts are known only once they are read; the pool's job checks them then."""
     if not isinstance(data, EmbeddedDataConfig) or any(_check_splits(splits)):
         return
-    fractions = splits.model_dump()
-    parts = [assign_split(prompt.text, fractions) for prompt in all_prompts()]
-    available = parts.count("evaluation")
+    available = _num_evaluation_prompts(**splits.model_dump())
     if best_of_n.num_prompts > available:
         yield (
             f"best_of_n.num_prompts: {best_of_n.num_prompts} is larger than the evaluation part "
             f"of the prompts ({available}); lower it or raise splits.evaluation"
         )
+
+
+@cache
+def _num_evaluation_prompts(**fractions: float) -> int:
+    parts = [assign_split(prompt.text, fractions) for prompt in all_prompts()]
+    return parts.count("evaluation")
 
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
@@ -188,6 +238,8 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("best_of_n",), _check_pool),
     (("deep_best_of_n", "best_of_n", "grid"), _check_deep_pool),
     (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),
+    (("grid",), _check_number_of_cells),
+    (("proxy_sizes", "proxy_rm"), _check_rm_learning_rates),
     (("data",), _check_files),
     (("data",), _check_candidates),
     (("data", "text"), _check_embedded),

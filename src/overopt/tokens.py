@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from overopt.checkpoint_files import in_one_line, refuse_own_code
 from overopt.errors import UserError
 
 if TYPE_CHECKING:
@@ -144,19 +145,21 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     also `bos` or `eos`: the mask would hide the end of every response from the model.
     """
     # Imported here because it takes seconds that the jobs without text need not pay.
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Expected the folder of a saved tokenizer.")
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(f"{folder}: holds no tokenizer. Expected a fast one, with tokenizer.json.")
+    refuse_own_code(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        # This class and no other that tokenizer_config.json may name.
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     # Whatever a broken folder makes the library raise, the mistake is in the folder.
     except Exception as error:
-        raise UserError(f"{folder}: holds no tokenizer that can be loaded ({error}).") from error
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise UserError(f"{folder}: not a fast tokenizer. Expected one with a tokenizer.json.")
+        raise UserError(
+            f"{folder}: holds no tokenizer that can be read ({in_one_line(error)})."
+        ) from error
     _check_special_tokens(folder, tokenizer)
     return tokenizer
 

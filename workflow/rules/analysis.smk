@@ -12,6 +12,8 @@ STEPS
     fits      recalibrate, fit both forms, bootstrap over prompts and seeds
 """
 
+from overopt import memory
+
 
 rule fits:
     input:
@@ -39,7 +41,7 @@ rule fits:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.fits(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("fits"),

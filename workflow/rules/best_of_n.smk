@@ -15,6 +15,8 @@ STEPS
     tilted             weight it by exp(proxy / c): the highest proxy score at each KL
 """
 
+from overopt import memory
+
 
 rule pool:
     input:
@@ -29,7 +31,8 @@ rule pool:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.pool(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(study.pool_settings(wildcards.policy_size)),
         code=code("pool"),
@@ -54,7 +57,7 @@ rule pool_gold_scores:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.pool_gold_scores(study),
     params:
         config=lambda wildcards: as_param(study.pool_score_settings()),
         code=code("pool_gold_scores"),
@@ -80,7 +83,8 @@ rule best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.best_of_n(study, wildcards.proxy_size),
     params:
         config=lambda wildcards: as_param(
             study.best_of_n_settings(
@@ -110,7 +114,7 @@ rule gold_ceiling:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * 250,
     params:
         config=lambda wildcards: as_param(study.gold_ceiling_settings()),
         code=code("gold_ceiling"),
@@ -134,7 +138,8 @@ rule tilted:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.of_pool_table(study, 190, 0.4e-3),
     params:
         config=lambda wildcards: "{}",
         code=code("tilted"),

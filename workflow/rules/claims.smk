@@ -9,6 +9,8 @@ STEPS
     claims      test each claim on the bootstrap's versions; decide all together
 """
 
+from overopt import memory
+
 
 rule claims:
     input:
@@ -24,7 +26,7 @@ rule claims:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.fits(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("claims"),

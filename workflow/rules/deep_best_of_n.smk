@@ -10,6 +10,8 @@ STEPS
     deep_best_of_n   score all by one proxy RM, and by gold those that the estimate reads
 """
 
+from overopt import memory
+
 
 rule deep_pool:
     input:
@@ -24,7 +26,8 @@ rule deep_pool:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.deep_pool(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(
             study.deep_pool_settings(wildcards.policy_size)
@@ -51,7 +54,7 @@ rule deep_best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.deep_best_of_n(study),
     params:
         config=lambda wildcards: as_param(
             study.deep_best_of_n_settings(

@@ -13,6 +13,8 @@ STEPS
     feature_correlations   what every reward model has learned of the hidden utility
 """
 
+from overopt import memory
+
 
 rule demonstrations:
     output:
@@ -26,7 +28,7 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("embedded_demonstrations"),
@@ -50,7 +52,7 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
     params:
         config=lambda wildcards: as_param(study.embedded_comparison_settings()),
         code=code("embedded_comparisons"),
@@ -76,7 +78,8 @@ rule feature_correlations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.of_pool_table(study, 400, 1e-3),
     params:
         config=lambda wildcards: "{}",
         code=code("feature_correlations"),

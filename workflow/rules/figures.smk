@@ -16,6 +16,7 @@ STEPS
 Names, titles and places in the report: overopt.figures.catalog. Captions: workflow/report/.
 """
 
+from overopt import memory
 from overopt.figures.catalog import FIGURES, TABLES
 from overopt.figures.settings import (
     size_sweep_ppo_runs,
@@ -78,7 +79,7 @@ rule figures:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=lambda wildcards, attempt: attempt * memory.figures(study),
     params:
         config=lambda wildcards: as_param(study.figure_settings()),
         code=code("figures"),
@@ -105,7 +106,7 @@ rule table_01:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: attempt * 145,
     params:
         config=lambda wildcards: as_param(table_01_settings(study)),
         code=code("table_01"),
@@ -131,7 +132,8 @@ rule table_02:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.of_pool_table(study, 160, 1e-3),
     params:
         config=lambda wildcards: as_param(table_02_settings(study)),
         code=code("table_02"),

@@ -11,6 +11,8 @@ STEPS
     forms   fit, predict, compare, in every bootstrap replicate
 """
 
+from overopt import memory
+
 
 rule forms:
     input:
@@ -26,7 +28,7 @@ rule forms:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=lambda wildcards, attempt: attempt * memory.forms(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("forms"),

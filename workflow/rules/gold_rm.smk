@@ -10,6 +10,8 @@ STEPS
     gold_rm   fit the pairwise likelihood of the human choices; measure it on held-out prompts
 """
 
+from overopt import memory
+
 
 rule gold_rm:
     input:
@@ -26,7 +28,7 @@ rule gold_rm:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.gold_rm(study),
     params:
         config=lambda wildcards: as_param(study.gold_rm_settings()),
         code=code("train_gold_rm"),

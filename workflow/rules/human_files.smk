@@ -12,6 +12,8 @@ STEPS
     human_comparisons   keep the comparisons of the reward-modelling parts
 """
 
+from overopt import memory
+
 
 rule demonstrations:
     input:
@@ -28,7 +30,7 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("file_demonstrations"),
@@ -53,7 +55,7 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
     params:
         config=lambda wildcards: "{}",
         code=code("file_comparisons"),

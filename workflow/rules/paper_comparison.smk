@@ -9,6 +9,8 @@ STEPS
     paper_comparison   bootstrap the trends, read the paper's values, compare
 """
 
+from overopt import memory
+
 from overopt.provenance import file_sha256
 
 
@@ -24,7 +26,7 @@ rule paper_comparison:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.fits(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("paper_comparison"),

@@ -9,6 +9,8 @@ STEPS
     policy   train a language model on the demonstrations; loss on the response only
 """
 
+from overopt import memory
+
 
 rule policy:
     input:
@@ -25,7 +27,8 @@ rule policy:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.policy(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(study.policy_settings(wildcards.policy_size)),
         code=code("train_language_model"),

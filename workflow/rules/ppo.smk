@@ -10,6 +10,8 @@ STEPS
     ppo   optimize by PPO; every so many iterations measure KL, proxy and gold on held-out prompts
 """
 
+from overopt import memory
+
 
 rule ppo:
     input:
@@ -30,7 +32,8 @@ rule ppo:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.ppo(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(
             study.ppo_settings(

@@ -11,6 +11,8 @@ STEPS
     proxy_rm   fit the gold labels; measure loss, accuracy and temperature on held-out prompts
 """
 
+from overopt import memory
+
 
 rule backbone:
     input:
@@ -26,7 +28,8 @@ rule backbone:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.backbone(study, wildcards.proxy_size),
     params:
         config=lambda wildcards: as_param(
             study.backbone_settings(wildcards.proxy_size, int(wildcards.seed))
@@ -54,7 +57,8 @@ rule proxy_rm:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * memory.proxy_rm(study, wildcards.proxy_size),
     params:
         config=lambda wildcards: as_param(
             study.proxy_rm_settings(proxy_rm_of(wildcards))

@@ -50,7 +50,7 @@ rule report_tables:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: attempt * 150,
     params:
         code=code("report_tables"),
     shell:
@@ -78,7 +78,7 @@ rule report_run:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: attempt * 150,
     params:
         config=lambda wildcards: as_param(study),
         code=code("report_run"),

@@ -11,6 +11,8 @@ STEPS
     synthetic_comparisons   score both with the gold RM; the higher score is chosen, always
 """
 
+from overopt import memory
+
 
 rule synthetic_responses:
     input:
@@ -25,7 +27,7 @@ rule synthetic_responses:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_responses(study),
     params:
         config=lambda wildcards: as_param(study.synthetic_response_settings()),
         code=code("synthetic_responses"),
@@ -49,7 +51,7 @@ rule synthetic_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_comparisons(study),
     params:
         config=lambda wildcards: as_param(study.label_settings()),
         code=code("synthetic_comparisons"),

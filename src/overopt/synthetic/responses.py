@@ -23,7 +23,8 @@ def sample_pairs(
     table = pd.read_parquet(prompts)
     rng = numpy_generator(settings.seed, "prompts")
     drawn = [
-        rng.choice(table.loc[table["split"] == part, "prompt"].to_numpy(str), number)
+        # Objects: as text of numpy every prompt would take the room of the longest.
+        rng.choice(table.loc[table["split"] == part, "prompt"].to_numpy(object), number)
         for part, number in settings.num_responses.items()
     ]
     tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)

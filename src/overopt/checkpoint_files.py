@@ -1,0 +1,56 @@
+"""
+A checkpoint folder is data: weights as safetensors, settings as JSON, and nothing in it is run.
+
+Two things in such a folder would run code as they are loaded: a pickle (`pytorch_model.bin`) and
+modules that its settings name (`auto_map`, what transformers calls `trust_remote_code`). Neither is
+ever read, and no setting of a study changes that.
+"""
+
+import json
+from pathlib import Path
+
+from overopt.errors import UserError
+
+WEIGHTS = "model.safetensors"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_SETTINGS = ("config.json", "tokenizer_config.json")
+_LONGEST_CAUSE = 200
+
+
+def require_weights(folder: Path) -> None:
+    """Raise `UserError` where a folder has no config.json or no weights as safetensors."""
+    for name in ("config.json", WEIGHTS):
+        if (folder / name).is_file():
+            continue
+        pickles = sorted(path.name for kind in _PICKLES for path in folder.glob(kind))
+        never = f" ({', '.join(pickles)}: a pickle can run code and is never read)"
+        raise UserError(
+            f"{folder}: no {name} there{never if pickles else ''}. Expected a transformers "
+            f"checkpoint folder with config.json and {WEIGHTS}; make it with the workflow or "
+            "check the path."
+        )
+
+
+def refuse_own_code(folder: Path) -> None:
+    """Raise `UserError` where the settings of a checkpoint name code of its own."""
+    for name in _SETTINGS:
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: no JSON ({in_one_line(error)}).") from error
+        if not isinstance(settings, dict):
+            raise UserError(f"{path}: no JSON object, as the settings of a checkpoint are.")
+        if "auto_map" in settings:
+            raise UserError(
+                f"{path}: names code of the checkpoint's own (auto_map), which is never run. Use a "
+                "checkpoint without it, as the workflow makes them."
+            )
+
+
+def in_one_line(error: Exception) -> str:
+    """What a library says of a broken file, short and without line breaks."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return text if len(text) <= _LONGEST_CAUSE else f"{text[: _LONGEST_CAUSE - 3]}..."

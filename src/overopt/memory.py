@@ -1,0 +1,209 @@
+"""
+Peak memory of the jobs of a study, in MB: what rules declare as `mem_mb`, for a cluster.
+
+One function a rule, named as it; rules whose peak hardly depends on the settings declare a number.
+The constants are fitted to the run records of config.yaml, study.yaml, test.yaml and human.yaml
+(`peak_memory_mb`), so that what is declared lies a little above the peak, and at most a quarter.
+
+The base is most of it at these sizes: Python with pandas takes 120 MB, with torch and transformers
+500 to 530. On top come texts as lists of token ids, activations and the sampler's cache. All of it
+is of torch's build for the CPU; a job that uses a GPU takes more.
+"""
+
+import math
+import os.path
+
+from overopt.data_config import EmbeddedDataConfig, FileDataConfig
+from overopt.study import Study
+from overopt.training_config import TransformerConfig
+
+_MODELS = 550
+"""Python, torch, transformers and a small model."""
+_TOKEN = 60e-6
+"""A token id in a list of Python, with its share of the lists."""
+_POOL_TOKEN = 75e-6
+"""The same in a pool, which a job holds as a table and joined."""
+_WORLD_VOCABULARY = 176
+
+
+def demonstrations(study: Study) -> int:
+    """Prompts and demonstrations, of the embedded world or from files."""
+    if isinstance(study.data, EmbeddedDataConfig):
+        return _rounded(200 + 0.5e-3 * study.data.num_demonstrations)
+    return _of_files(study.data)
+
+
+def human_comparisons(study: Study) -> int:
+    """Human comparisons, judged in the embedded world or from files."""
+    if isinstance(study.data, FileDataConfig):
+        return _of_files(study.data)
+    return _rounded(_MODELS + _human_pairs(study) + _sampling(study, study.main_policy))
+
+
+def policy(study: Study, policy_size: str) -> int:
+    """Supervised fine-tuning of a policy."""
+    config = study.policies[policy_size]
+    return _language_model(study, config, config.batch_size)
+
+
+def backbone(study: Study, proxy_size: str) -> int:
+    """Pre-training of a proxy RM's backbone."""
+    return _language_model(study, study.proxy_sizes[proxy_size], study.backbone.batch_size)
+
+
+def gold_rm(study: Study) -> int:
+    """Training of the gold RM."""
+    shape = study.policies[study.gold_rm.backbone]
+    activations = _activations(study, shape, 2 * study.gold_rm.batch_size)
+    return _rounded(_MODELS + _human_pairs(study) + activations)
+
+
+def synthetic_responses(study: Study) -> int:
+    """Sampling of the pairs that the gold RM labels."""
+    return _rounded(_MODELS + _synthetic_pairs(study) + _sampling(study, study.comparison_policy))
+
+
+def synthetic_comparisons(study: Study) -> int:
+    """Labelling of the pairs by the gold RM."""
+    gold = study.policies[study.gold_rm.backbone]
+    return _rounded(_MODELS + _synthetic_pairs(study) + _scoring(study, gold))
+
+
+def proxy_rm(study: Study, proxy_size: str) -> int:
+    """Training of a proxy RM."""
+    activations = _activations(study, study.proxy_sizes[proxy_size], 2 * study.proxy_rm.batch_size)
+    return _rounded(_MODELS + _synthetic_pairs(study) + activations)
+
+
+def pool(study: Study, policy_size: str) -> int:
+    """Sampling of a policy's pool."""
+    return _rounded(_MODELS + _pool(study) + _sampling(study, policy_size))
+
+
+def pool_gold_scores(study: Study) -> int:
+    """Scores of a pool by the gold RM."""
+    return _rounded(
+        _MODELS + _pool(study) + _scoring(study, study.policies[study.gold_rm.backbone])
+    )
+
+
+def best_of_n(study: Study, proxy_size: str) -> int:
+    """Scores of a pool by a proxy RM."""
+    return _rounded(_MODELS + _pool(study) + _scoring(study, study.proxy_sizes[proxy_size]))
+
+
+def deep_pool(study: Study, policy_size: str) -> int:
+    """Sampling of a policy's deep pool."""
+    return _rounded(_MODELS + _deep_pool(study) + _sampling(study, policy_size))
+
+
+def deep_best_of_n(study: Study) -> int:
+    """Scores of a deep pool by a proxy RM and by gold."""
+    gold = study.policies[study.gold_rm.backbone]
+    return _rounded(_MODELS + _deep_pool(study) + _scoring(study, gold))
+
+
+def ppo(study: Study, policy_size: str) -> int:
+    """PPO, with four models in memory."""
+    episodes = math.ceil(study.ppo.batch_size / study.ppo.num_mini_batches)
+    evaluated = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
+    activations = _activations(study, study.policies[policy_size], episodes)
+    return _rounded(_MODELS + 50 + activations + _distributions(study, max(episodes, evaluated)))
+
+
+def fits(study: Study) -> int:
+    """Fits with their bootstrap; claims and the comparison with the paper need as much."""
+    return _rounded(290 + 1.4e-3 * _replicates(study))
+
+
+def forms(study: Study) -> int:
+    """Rival forms of the law with their bootstrap."""
+    return _rounded(250 + 1.6e-3 * _replicates(study))
+
+
+def figures(study: Study) -> int:
+    """All figures."""
+    return _rounded(350 + 0.75 * _num_curves(study))
+
+
+def of_pool_table(study: Study, base: float, per_response: float) -> int:
+    """A job of statistics on a table with one row a response of a pool."""
+    return _rounded(base + per_response * _num_pool_responses(study))
+
+
+def _rounded(megabytes: float) -> int:
+    return 10 * math.ceil(megabytes / 10)
+
+
+def _of_files(data: FileDataConfig) -> int:
+    size = os.path.getsize(data.demonstrations) + os.path.getsize(data.comparisons)
+    return _rounded(230 + 7e-6 * size)
+
+
+def _language_model(study: Study, shape: TransformerConfig, batch_size: int) -> int:
+    texts = 0.0  # of files their number is not known before they are read
+    if isinstance(study.data, EmbeddedDataConfig):
+        texts = 2.5e-3 * study.data.num_demonstrations
+    activations = _activations(study, shape, batch_size) + _distributions(study, batch_size)
+    return _rounded(_MODELS + texts + activations)
+
+
+def _pairs(study: Study, number: int) -> float:
+    return 2 * number * study.text.context_length * _TOKEN
+
+
+def _human_pairs(study: Study) -> float:
+    return _pairs(study, study.gold_rm.num_comparisons + study.gold_rm.num_validation)
+
+
+def _synthetic_pairs(study: Study) -> float:
+    pairs = study.synthetic_comparisons
+    return _pairs(study, pairs.num_comparisons + pairs.num_validation)
+
+
+def _num_pool_responses(study: Study) -> int:
+    return study.best_of_n.num_prompts * study.best_of_n.num_responses
+
+
+def _pool(study: Study) -> float:
+    return _num_pool_responses(study) * study.text.context_length * _POOL_TOKEN
+
+
+def _deep_pool(study: Study) -> float:
+    """The whole as small integers, and the responses to one prompt as lists."""
+    deep, text = study.deep_best_of_n, study.text
+    stored = deep.num_prompts * deep.num_responses * (2 * text.max_response_tokens + 6) * 1e-6
+    return stored + deep.num_responses * text.context_length * _TOKEN
+
+
+def _activations(study: Study, shape: TransformerConfig, num_sequences: int) -> float:
+    """Of a training step, with gradients."""
+    num_states = num_sequences * study.text.context_length * shape.num_layers * shape.hidden_size
+    return 100e-6 * num_states
+
+
+def _scoring(study: Study, shape: TransformerConfig) -> float:
+    """Of a forward pass over 256 sequences, one layer at a time."""
+    return 64e-6 * 256 * study.text.context_length * shape.hidden_size
+
+
+def _sampling(study: Study, policy_size: str) -> float:
+    """Keys and values of 1,024 sequences."""
+    shape = study.policies[policy_size]
+    num_states = 1024 * study.text.context_length * shape.num_layers * shape.hidden_size
+    return 8e-6 * num_states
+
+
+def _distributions(study: Study, num_sequences: int) -> float:
+    """Over the vocabulary, at every response token, five times."""
+    data = study.data
+    words = data.vocabulary_size if isinstance(data, FileDataConfig) else _WORLD_VOCABULARY
+    return 5 * 4e-6 * num_sequences * study.text.max_response_tokens * words
+
+
+def _num_curves(study: Study) -> int:
+    return len(study.best_of_n_runs()) + len(study.ppo_runs())
+
+
+def _replicates(study: Study) -> int:
+    return _num_curves(study) * study.analysis.num_bootstrap
