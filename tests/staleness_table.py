@@ -180,8 +180,8 @@ TABLE: dict[str, Row] = {
     "a setting written in another way (1.0e-2 as 0.01)": Row(
         replace(CONFIG, r"learning_rate: 1\.0e-2", "learning_rate: 0.01"), NOTHING
     ),
-    "a rule's memory": Row(
-        replace("workflow/rules/ppo.smk", r"mem_mb=\d+", "mem_mb=12345"), NOTHING
+    "the memory that rules ask for": Row(
+        replace("src/overopt/memory.py", r"^_MODELS = \d+", "_MODELS = 999"), NOTHING
     ),
     "a rule renamed": Row(
         replace("workflow/rules/best_of_n.smk", "^rule tilted:", "rule tilted_by_proxy:"), NOTHING

@@ -79,7 +79,8 @@ class Study:
             os.killpg(snakemake.pid, signal.SIGKILL)
             _kill(jobs)
         else:
-            jobs = self.job_pids()
+            # Of this start: a job that an earlier one left behind is not Snakemake's any more.
+            jobs = [pid for pid in self.job_pids() if _session(pid) == snakemake.pid]
             if not jobs:
                 return False
             _kill([rng.choice(jobs)])
@@ -100,6 +101,13 @@ def _command_lines() -> Iterator[tuple[int, bytes]]:
                 yield int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ")
             except OSError:
                 continue  # it has ended
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _kill(pids: list[int]) -> None:

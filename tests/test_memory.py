@@ -35,7 +35,7 @@ PEAKS = {
     "forms": 250,
     "claims": 287,
     "paper_comparison": 260,
-    "feature_correlations": 449,
+    "feature_correlations": 276,
     "figures": 316,
     "table_01": 118,
     "table_02": 227,

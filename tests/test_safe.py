@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,8 @@ RULES = sorted([ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")])
 
 PICKLING = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 EVALUATING = {"eval", "exec", "compile", "__import__"}
-# By the last name of what is called, whatever module it is of: and the keyword that makes it safe.
-UNSAFE_CALLS: dict[str, tuple[str, object] | None] = {
-    "read_pickle": None,
-    "to_pickle": None,
-    "unsafe_load": None,
-    "full_load": None,
-    "system": None,
-    "popen": None,
-    "getoutput": None,
-    "memmap": None,
-}
+# By the last name of what is called, whatever module it is of.
+UNSAFE = {"read_pickle", "to_pickle", "unsafe_load", "full_load", "system", "popen", "getoutput"}
 
 
 def faults_of_source(text: str) -> Iterator[str]:
@@ -57,7 +49,7 @@ def faults_of_call(call: ast.Call) -> Iterator[str]:
     called = ast.unparse(call.func)
     last = called.rsplit(".", 1)[-1]
     keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-    if called in EVALUATING or last in UNSAFE_CALLS:
+    if called in EVALUATING or last in UNSAFE:
         yield called
     if called in ("torch.load", "torch.jit.load", "torch.hub.load"):
         yield called
@@ -452,6 +444,76 @@ def test_a_shell_never_reads_a_path_of_the_config(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("pwned*"))
     record = json.loads((folder / results / "demonstrations_record.json").read_text())
     assert HOSTILE in record["inputs"]
+
+
+def deep(levels: int) -> object:
+    value: object = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def repeated(levels: int) -> object:
+    """10^levels values in a few lists, as aliases of YAML make them."""
+    value: object = 0
+    for _ in range(levels):
+        value = [value] * 10
+    return value
+
+
+SWEEP = load()["grid"]["sweeps"]["rm_size"]
+
+
+EXCESS: dict[str, tuple[str, object, str]] = {
+    "a seed that no array holds": (
+        "seed",
+        2**63,
+        f"seed: found {2**63}; expected at most {2**63 - 1}",
+    ),
+    "such a seed as text": (
+        "seed",
+        "9" * 30,
+        f"seed: found {'9' * 30}; expected at most {2**63 - 1}",
+    ),
+    "a seed that Python cannot write": (
+        "seed",
+        16**5000,
+        "seed: a number of about 6,020 digits; write less; nothing was run",
+    ),
+    "a long name": ("name", "x" * 5000, "name: a text of 5,000 characters; expected at most 4,096"),
+    "deep nesting": ("data", deep(5000), "data: nested deeper than 16 levels"),
+    "repeated aliases": (
+        "ppo",
+        repeated(12),
+        "ppo: more than 10,000 values; has it an alias that repeats others?",
+    ),
+    "infinity in digits": (
+        "ppo",
+        load()["ppo"] | {"stop_kl": "1e999"},
+        "ppo.stop_kl: found '1e999'; expected a number that is finite",
+    ),
+    "a learning rate that rounds to zero": (
+        "proxy_rm",
+        load()["proxy_rm"] | {"learning_rate_factor": 1e-323},
+        "it gives a learning rate of 0; make it a positive number",
+    ),
+    "too many cells": (
+        "grid",
+        {"seeds": list(range(1000)), "sweeps": {"a": SWEEP | {"num_epochs": [1] * 100}}},
+        "grid.sweeps.a: 600,000 cells with all seeds, more than 100,000; shorten its lists",
+    ),
+    "a key that clears the screen": ("x\x1b[2J\ny", 1, "  - x\\x1b[2J\\ny: unknown key"),
+}
+
+
+@pytest.mark.parametrize("name", EXCESS)
+def test_excess_is_refused_before_it_costs_anything(name: str) -> None:
+    section, content, words = EXCESS[name]
+    start = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        read_study(load() | {section: content})
+    assert words in str(caught.value)
+    assert time.monotonic() - start < 5
 
 
 # The text of a config.

@@ -79,7 +79,7 @@ rule feature_correlations:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.of_pool_table(study, 400, 1e-3),
+        * memory.of_pool_table(study, 210, 1e-3),
     params:
         config=lambda wildcards: "{}",
         code=code("feature_correlations"),
