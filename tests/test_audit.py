@@ -352,7 +352,7 @@ def test_only_what_a_file_comes_from_counts_for_it(study):
     assert code == 1
     assert "(NOW " in text
     assert "PROBLEM changed, 1 found. Differs from what its job wrote: " in text
-    assert "What to do: `dvc checkout` brings back what was recorded" in text
+    assert "What to do: `dvc checkout --force PATH` brings back what was recorded" in text
     assert text.splitlines()[-1].startswith(f"{FIGURE}: 1 problem (changed)")
 
 

@@ -81,7 +81,7 @@ def test_a_damaged_file_is_named_and_made_anew(
     text = done.stdout + done.stderr
     assert done.returncode == 1
     assert f"not what the job that made it wrote (edited, cut short or damaged): {damaged}" in text
-    assert "Remove it, or `dvc checkout` it, and run the same command again" in text
+    assert "Remove it, or `dvc checkout --force` it; then run the same command again" in text
     assert "Traceback" not in text
     path.unlink()
     snakemake(folder, *targets, "--cores", "2")

@@ -174,7 +174,7 @@ def test_an_input_that_its_job_did_not_write_so_is_refused(script):
     assert done.returncode == 1
     assert done.stderr == (
         "error: not what the job that made it wrote (edited, cut short or damaged): result.txt. "
-        "Remove it, or `dvc checkout` it, and run the same command again\n"
+        "Remove it, or `dvc checkout --force` it; then run the same command again\n"
     )
 
 

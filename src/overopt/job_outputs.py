@@ -120,7 +120,8 @@ def check_inputs(digests: dict[str, str]) -> None:
     if damaged:
         raise UserError(
             "not what the job that made it wrote (edited, cut short or damaged): "
-            f"{', '.join(damaged)}. Remove it, or `dvc checkout` it, and run the same command again"
+            f"{', '.join(damaged)}. Remove it, or `dvc checkout --force` it; "
+            "then run the same command again"
         )
 
 

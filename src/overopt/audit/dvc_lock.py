@@ -79,7 +79,7 @@ def _stages(lock: str, text: str | None) -> Mapping[str, Any]:
                     raise TypeError
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         raise UserError(
-            f"{lock} is not what DVC writes; `git checkout {lock}` restores it"
+            f"{lock} is not what DVC writes; `git checkout HEAD {lock}` restores it"
         ) from None
     return stages
 

@@ -28,7 +28,7 @@ class Finding:
 
 # Deleting a file is not enough: Snakemake makes no intermediate file that nothing stale asks for.
 ANEW = "`snakemake --cores 2 --force PATH` (and the study's --configfile) makes it anew"
-BACK = "`dvc checkout` brings back what was recorded with DVC"
+BACK = "`dvc checkout --force PATH` brings back what was recorded with DVC"
 
 CHANGED = Kind(
     "changed",
@@ -94,13 +94,13 @@ DISAGREES = Kind(
 NOT_AS_LOCKED = Kind(
     "not-as-locked",
     "differs from dvc.lock",
-    "If they were made since, `dvc repro` records them. Otherwise `dvc checkout` brings back what "
-    "was recorded.",
+    "If they were made since, `dvc repro` records them. Otherwise `dvc checkout --force` brings "
+    "back what was recorded.",
 )
 LOCK_UNREADABLE = Kind(
     "lock-unreadable",
     "cannot be read",
-    "`git checkout dvc.lock` brings back the committed one.",
+    "`git checkout HEAD dvc.lock` brings back the committed one.",
 )
 DIRTY = Kind(
     "dirty",
