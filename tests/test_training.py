@@ -25,6 +25,7 @@ from overopt.policy.config import LanguageModelSettings
 from overopt.policy.sampling import sample_responses
 from overopt.policy.training import fit_to_demonstrations, response_loss, train_language_model
 from overopt.tokens import load_tokenizer
+from overopt.training_config import Numerics
 from overopt.training_state import TrainingState
 
 EOS = 2
@@ -195,7 +196,7 @@ def test_a_loss_that_is_no_number_stops_the_training(build_tiny_policy, tmp_path
 
     examples = Examples(lambda rows: (torch.as_tensor(rows),), np.ones(4))
     with pytest.raises(DivergedError, match=r"nan at step 3 of 4; lower the learning rate \(0\.1"):
-        train(Loss(), examples, [np.array([row]) for row in range(4)], 0.1, state)
+        train(Loss(), examples, [np.array([row]) for row in range(4)], 0.1, state, Numerics())
     with safe_open(tmp_path / "state.safetensors", "pt") as file:  # the last good step
         assert json.loads(file.metadata()["progress"])["step"] == 2
         assert all(file.get_tensor(name).isfinite().all() for name in file.keys())  # noqa: SIM118

@@ -29,5 +29,5 @@ def recompute_activations(module: torch.nn.Module) -> None:
     """Have the transformers in a module keep no activations in training but compute them again."""
     for part in module.modules():
         if isinstance(part, PreTrainedModel) and part.supports_gradient_checkpointing:
-            part.gradient_checkpointing_enable({"use_reentrant": False})
+            part.activation_checkpointing_enable({"use_reentrant": False})
             return

@@ -44,12 +44,15 @@ class ComputeConfig(Numerics):
         default="native", description="What draws the responses of policies."
     )
 
-    def overridden_by(self, other: "ComputeConfig | None") -> "ComputeConfig":
-        """These keys, but for those that the other one gives."""
-        if other is None:
-            return self
+    def overridden_by(self, other: "ComputeConfig") -> "ComputeConfig":
+        """These keys, but for those that were given in the other one."""
         given = {name: getattr(other, name) for name in other.model_fields_set}
         return self.model_copy(update=given)
+
+    @property
+    def gres(self) -> str | None:
+        """The GPUs to ask a cluster for, in SLURM's words."""
+        return f"gpu:{self.num_processes}" if self.gpu else None
 
     @property
     def numerics(self) -> Numerics:

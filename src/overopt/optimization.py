@@ -92,7 +92,7 @@ def train(
     batches: Sequence[np.ndarray],
     learning_rate: float,
     state: TrainingState,
-    numerics: Numerics | None = None,
+    numerics: Numerics,
 ) -> np.ndarray:
     """Take one optimizer step a batch; the loss of every step.
 
@@ -110,7 +110,7 @@ def train(
     UserError
         A batch has fewer rows than there are processes and passes.
     """
-    accelerator = accelerator_of((numerics or Numerics()).precision)
+    accelerator = accelerator_of(numerics.precision)
     processes, execution = Processes.of_this_job(), Execution.from_environment()
     check_shares(min(map(len, batches)), processes, execution)
     if execution.recompute_activations:

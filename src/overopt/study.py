@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from overopt.analysis_config import AnalysisConfig, AnalysisSettings
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.compute_config import ComputeConfig
 from overopt.config_faults import parse_sections, printable, refuse_excess
 from overopt.data_config import (
     EmbeddedComparisonSettings,
@@ -57,6 +58,9 @@ class PolicyConfig(TransformerConfig):
     batch_size: int = Field(default=64, gt=0, description="Demonstrations per step of SFT.")
     num_epochs: int = Field(default=2, gt=0, description="Passes over the demonstrations.")
     ppo_learning_rate: PositiveFloat = Field(description="Learning rate under PPO.")
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="Keys that differ from `compute` for this policy."
+    )
 
 
 class ProxySizeConfig(TransformerConfig):
@@ -67,6 +71,9 @@ class ProxySizeConfig(TransformerConfig):
         default=True,
         description="False for sizes too small to leave chance (footnote 3): trends leave them "
         "out, figures 11 and 12 show them.",
+    )
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="Keys that differ from `compute` for this size."
     )
 
 
@@ -103,6 +110,9 @@ class Study(StrictModel):
     ppo: PPOConfig = Field(description="PPO.")
     grid: GridConfig = Field(description="Which cells are computed.")
     analysis: AnalysisConfig = Field(description="Fits and intervals.")
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="How training jobs use the hardware."
+    )
 
     @property
     def is_embedded(self) -> bool:
@@ -176,6 +186,16 @@ class Study(StrictModel):
         grid = self.grid.model_copy(update={"sweeps": {name: sweep}})
         return self.model_copy(update={"grid": grid})
 
+    # The hardware of each training job.
+
+    def policy_compute(self, policy_size: str) -> ComputeConfig:
+        """Of a policy's training, and of what starts from it: PPO, the gold RM."""
+        return self.compute.overridden_by(self.policies[policy_size].compute)
+
+    def proxy_compute(self, proxy_size: str) -> ComputeConfig:
+        """Of the training of proxy RMs of this size and of their backbones."""
+        return self.compute.overridden_by(self.proxy_sizes[proxy_size].compute)
+
     # The settings of each job: exactly what it uses, with its own seed.
 
     def _seed(self, *key: object) -> int:
@@ -215,6 +235,7 @@ class Study(StrictModel):
                 num_epochs=policy.num_epochs,
             ),
             text=self.text,
+            numerics=self.policy_compute(policy_size).numerics,
             seed=self._seed("policy", policy_size),
         )
 
@@ -231,6 +252,7 @@ class Study(StrictModel):
                 num_epochs=gold.num_epochs,
             ),
             text=self.text,
+            numerics=self.policy_compute(gold.backbone).numerics,
             seed=self._seed("gold_rm", self.gold_rm.seed),
             subset_seed=self._seed("human_comparisons", "subset"),
         )
@@ -261,6 +283,7 @@ class Study(StrictModel):
                 num_epochs=self.backbone.num_epochs,
             ),
             text=self.text,
+            numerics=self.proxy_compute(proxy_size).numerics,
             seed=self._seed("backbone", proxy_size, seed),
         )
 
@@ -280,6 +303,7 @@ class Study(StrictModel):
                 num_epochs=proxy_rm.num_epochs,
             ),
             text=self.text,
+            numerics=self.proxy_compute(proxy_rm.proxy_size).numerics,
             seed=self._seed("proxy_rm", proxy_rm.proxy_size, proxy_rm.seed),
             subset_seed=self._seed("synthetic_comparisons", "subset", proxy_rm.seed),
         )
@@ -334,6 +358,7 @@ class Study(StrictModel):
             num_evaluation_prompts=self.best_of_n.num_prompts,
             has_hidden_utility=self.is_embedded,
             text=self.text,
+            numerics=self.policy_compute(run.policy_size).numerics,
             seed=self._seed("ppo", run.model_dump_json()),
         )
 

@@ -11,6 +11,7 @@ STEPS
 """
 
 from overopt import memory
+from overopt.compute_config import launcher
 
 
 rule gold_rm:
@@ -27,13 +28,16 @@ rule gold_rm:
     priority: 100
     conda:
         "../../envs/science.yaml"
+    threads: lambda wildcards: study.policy_compute(study.gold_rm.backbone).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.gold_rm(study),
+        launch=lambda wildcards: launcher(study.policy_compute(study.gold_rm.backbone)),
+        gres=lambda wildcards: study.policy_compute(study.gold_rm.backbone).gres,
     params:
         config=lambda wildcards: as_param(study.gold_rm_settings()),
         code=code("train_gold_rm"),
     shell:
-        "python {REPO}/workflow/scripts/train_gold_rm.py"
+        "{resources.launch} {REPO}/workflow/scripts/train_gold_rm.py"
         " --config {params.config:q} --code {params.code}"
         " --comparisons {input.comparisons} --backbone {input.backbone}"
         " --model {output.model} --record {output.record} > {log} 2>&1"

@@ -11,6 +11,7 @@ STEPS
 """
 
 from overopt import memory
+from overopt.compute_config import launcher
 
 
 rule ppo:
@@ -31,9 +32,12 @@ rule ppo:
     priority: 30
     conda:
         "../../envs/science.yaml"
+    threads: lambda wildcards: study.policy_compute(wildcards.policy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * memory.ppo(study, wildcards.policy_size),
+        launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
+        gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
     params:
         config=lambda wildcards: as_param(
             study.ppo_settings(
@@ -46,7 +50,7 @@ rule ppo:
         ),
         code=code("ppo"),
     shell:
-        "python {REPO}/workflow/scripts/ppo.py"
+        "{resources.launch} {REPO}/workflow/scripts/ppo.py"
         " --config {params.config:q} --code {params.code}"
         " --prompts {input.prompts} --policy {input.policy} --proxy-rm {input.proxy_rm}"
         " --gold-rm {input.gold_rm} --curve {output.curve} --iterations {output.iterations}"

@@ -3,7 +3,7 @@
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from overopt.strict_model import StrictModel
-from overopt.training_config import OptimizationConfig, TextConfig, TransformerConfig
+from overopt.training_config import Numerics, OptimizationConfig, TextConfig, TransformerConfig
 
 
 class LanguageModelSettings(StrictModel):
@@ -12,6 +12,7 @@ class LanguageModelSettings(StrictModel):
     shape: TransformerConfig
     optimization: OptimizationConfig
     text: TextConfig
+    numerics: Numerics = Numerics()
     seed: NonNegativeInt
 
 

@@ -101,6 +101,7 @@ def train_language_model(
         batches,
         optimization.learning_rate,
         state,
+        settings.numerics,
     )
 
 

@@ -113,6 +113,7 @@ def train_on_comparisons(
         batches,
         optimization.learning_rate,
         state,
+        settings.numerics,
     )
 
 
