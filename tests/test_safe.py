@@ -225,7 +225,7 @@ CHECKPOINTS: dict[str, tuple[list[Edit], str | None]] = {
         [put_settings("config.json", activation_function="__import__('os').system('true')")],
         "give no model",
     ),
-    "code as a type": ([put_settings("config.json", dtype="__import__('os')")], "give no model"),
+    "code as a type": ([put_settings("config.json", dtype="__import__('os')")], "gives no model"),
     "a template for chats": ([put_text("chat_template.jinja", "{{ cycler.__init__ }}")], None),
     "cut weights": ([cut("model.safetensors")], "give no model"),
     "no weights": ([put_text("model.safetensors", "")], "give no model"),

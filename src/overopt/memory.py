@@ -10,10 +10,13 @@ The base is most of it at these sizes: Python with pandas takes 120 MB, with tor
 is of torch's build for the CPU; a job that uses a GPU takes more.
 """
 
+import json
 import math
 import os.path
+from pathlib import Path
 
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig
+from overopt.model_config import CheckpointConfig, ModelConfig
 from overopt.study import Study
 from overopt.training_config import TransformerConfig
 
@@ -24,6 +27,27 @@ _TOKEN = 60e-6
 _POOL_TOKEN = 75e-6
 """The same in a pool, which a job holds as a table and joined."""
 _WORLD_VOCABULARY = 176
+
+
+def shape_of(model: CheckpointConfig) -> TransformerConfig:
+    """Shape of a model; of a pretrained one as its config.json tells, where that is at hand."""
+    if isinstance(model, ModelConfig) and model.shape is not None:
+        return model.shape
+    try:
+        text = Path(str(model.checkpoint), "config.json").read_text(encoding="utf-8")
+        found = json.loads(text)
+    except (OSError, ValueError):
+        found = {}
+    return TransformerConfig(
+        hidden_size=found.get("hidden_size", found.get("n_embd", 2048)),
+        num_layers=found.get("num_hidden_layers", found.get("n_layer", 24)),
+        num_heads=1,
+    )
+
+
+def _gold_shape(study: Study) -> TransformerConfig:
+    backbone = study.gold_rm.backbone
+    return shape_of(study.gold_rm if backbone is None else study.policies[backbone])
 
 
 def demonstrations(study: Study) -> int:
@@ -43,18 +67,19 @@ def human_comparisons(study: Study) -> int:
 def policy(study: Study, policy_size: str) -> int:
     """Supervised fine-tuning of a policy."""
     config = study.policies[policy_size]
-    return _language_model(study, config, config.batch_size)
+    return _language_model(study, shape_of(config), config.batch_size)
 
 
 def backbone(study: Study, proxy_size: str) -> int:
     """Pre-training of a proxy RM's backbone."""
-    return _language_model(study, study.proxy_sizes[proxy_size], study.backbone.batch_size)
+    return _language_model(
+        study, shape_of(study.proxy_sizes[proxy_size]), study.backbone.batch_size
+    )
 
 
 def gold_rm(study: Study) -> int:
     """Training of the gold RM."""
-    shape = study.policies[study.gold_rm.backbone]
-    activations = _activations(study, shape, 2 * study.gold_rm.batch_size)
+    activations = _activations(study, _gold_shape(study), 2 * study.gold_rm.batch_size)
     return _rounded(_MODELS + _human_pairs(study) + activations)
 
 
@@ -65,13 +90,14 @@ def synthetic_responses(study: Study) -> int:
 
 def synthetic_comparisons(study: Study) -> int:
     """Labelling of the pairs by the gold RM."""
-    gold = study.policies[study.gold_rm.backbone]
-    return _rounded(_MODELS + _synthetic_pairs(study) + _scoring(study, gold))
+    return _rounded(_MODELS + _synthetic_pairs(study) + _scoring(study, _gold_shape(study)))
 
 
 def proxy_rm(study: Study, proxy_size: str) -> int:
     """Training of a proxy RM."""
-    activations = _activations(study, study.proxy_sizes[proxy_size], 2 * study.proxy_rm.batch_size)
+    activations = _activations(
+        study, shape_of(study.proxy_sizes[proxy_size]), 2 * study.proxy_rm.batch_size
+    )
     return _rounded(_MODELS + _synthetic_pairs(study) + activations)
 
 
@@ -82,14 +108,14 @@ def pool(study: Study, policy_size: str) -> int:
 
 def pool_gold_scores(study: Study) -> int:
     """Scores of a pool by the gold RM."""
-    return _rounded(
-        _MODELS + _pool(study) + _scoring(study, study.policies[study.gold_rm.backbone])
-    )
+    return _rounded(_MODELS + _pool(study) + _scoring(study, _gold_shape(study)))
 
 
 def best_of_n(study: Study, proxy_size: str) -> int:
     """Scores of a pool by a proxy RM."""
-    return _rounded(_MODELS + _pool(study) + _scoring(study, study.proxy_sizes[proxy_size]))
+    return _rounded(
+        _MODELS + _pool(study) + _scoring(study, shape_of(study.proxy_sizes[proxy_size]))
+    )
 
 
 def deep_pool(study: Study, policy_size: str) -> int:
@@ -99,15 +125,14 @@ def deep_pool(study: Study, policy_size: str) -> int:
 
 def deep_best_of_n(study: Study) -> int:
     """Scores of a deep pool by a proxy RM and by gold."""
-    gold = study.policies[study.gold_rm.backbone]
-    return _rounded(_MODELS + _deep_pool(study) + _scoring(study, gold))
+    return _rounded(_MODELS + _deep_pool(study) + _scoring(study, _gold_shape(study)))
 
 
 def ppo(study: Study, policy_size: str) -> int:
     """PPO, with four models in memory."""
     episodes = math.ceil(study.ppo.batch_size / study.ppo.num_mini_batches)
     evaluated = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
-    activations = _activations(study, study.policies[policy_size], episodes)
+    activations = _activations(study, shape_of(study.policies[policy_size]), episodes)
     return _rounded(_MODELS + 50 + activations + _distributions(study, max(episodes, evaluated)))
 
 
@@ -153,7 +178,7 @@ def _pairs(study: Study, number: int) -> float:
 
 
 def _human_pairs(study: Study) -> float:
-    return _pairs(study, study.gold_rm.num_comparisons + study.gold_rm.num_validation)
+    return _pairs(study, (study.gold_rm.num_comparisons or 0) + study.gold_rm.num_validation)
 
 
 def _synthetic_pairs(study: Study) -> float:
@@ -189,7 +214,7 @@ def _scoring(study: Study, shape: TransformerConfig) -> float:
 
 def _sampling(study: Study, policy_size: str) -> float:
     """Keys and values of 1,024 sequences."""
-    shape = study.policies[policy_size]
+    shape = shape_of(study.policies[policy_size])
     num_states = 1024 * study.text.context_length * shape.num_layers * shape.hidden_size
     return 8e-6 * num_states
 

@@ -27,7 +27,8 @@ from overopt.errors import UserError
 from overopt.figures.config import FigureSettings
 from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
-from overopt.policy.config import LanguageModelSettings, SamplingSettings
+from overopt.model_config import CheckpointSettings, ModelConfig
+from overopt.policy.config import BackboneConfig, LanguageModelSettings, SamplingSettings
 from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
 from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 from overopt.ppo.config import PPOConfig, PPOSettings
@@ -36,12 +37,13 @@ from overopt.reward_model.config import (
     GoldRMConfig,
     LabelSettings,
     ProxyRMConfig,
+    PublishedGoldRMSettings,
     RewardModelSettings,
     SyntheticComparisonsConfig,
 )
 from overopt.strict_model import StrictModel
 from overopt.study_checks import faults_between
-from overopt.training_config import OptimizationConfig, TextConfig, TransformerConfig
+from overopt.training_config import OptimizationConfig, TextConfig
 
 # They become folders.
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -50,17 +52,19 @@ MAX_FAULTS_SHOWN = 50
 DataConfig = Annotated[EmbeddedDataConfig | FileDataConfig, Field(discriminator="source")]
 
 
-class PolicyConfig(TransformerConfig):
-    """One policy: its shape, its supervised fine-tuning, its step size under PPO."""
+class PolicyConfig(ModelConfig):
+    """One policy: what it starts from, its supervised fine-tuning, its step size under PPO."""
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of SFT.")
     batch_size: int = Field(default=64, gt=0, description="Demonstrations per step of SFT.")
-    num_epochs: int = Field(default=2, gt=0, description="Passes over the demonstrations.")
+    num_epochs: int = Field(
+        default=2, ge=0, description="Passes over the demonstrations; 0: the checkpoint as it is."
+    )
     ppo_learning_rate: PositiveFloat = Field(description="Learning rate under PPO.")
 
 
-class ProxySizeConfig(TransformerConfig):
-    """One proxy RM size: its shape and the learning rate of its backbone."""
+class ProxySizeConfig(ModelConfig):
+    """One proxy RM size: what its backbone starts from, and the learning rate of that."""
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of LM pre-training.")
     in_trends: bool = Field(
@@ -68,13 +72,6 @@ class ProxySizeConfig(TransformerConfig):
         description="False for sizes too small to leave chance (footnote 3): trends leave them "
         "out, figures 11 and 12 show them.",
     )
-
-
-class BackboneConfig(StrictModel):
-    """Language-model pre-training of the proxy RMs' backbones, on the demonstrations."""
-
-    num_epochs: int = Field(default=3, gt=0, description="Passes over the demonstrations.")
-    batch_size: int = Field(default=64, gt=0, description="Demonstrations per step.")
 
 
 class Study(StrictModel):
@@ -167,8 +164,22 @@ class Study(StrictModel):
         """Every policy that the study trains, the gold RM's backbone included."""
         runs = [*self.best_of_n_runs(), *self.deep_best_of_n_runs(), *self.ppo_runs()]
         used = [run.policy_size for run in runs]
-        always = [self.main_policy, self.gold_rm.backbone, self.comparison_policy]
-        return list(dict.fromkeys([*always, *used]))
+        gold = [self.gold_rm.backbone] if self.gold_rm.backbone is not None else []
+        return list(dict.fromkeys([self.main_policy, *gold, self.comparison_policy, *used]))
+
+    @property
+    def gold_checkpoint(self) -> CheckpointSettings | None:
+        """The published gold RM; None where it is trained here."""
+        return self.gold_rm.checkpoint_settings("reward_model")
+
+    def checkpoints(self) -> dict[str, CheckpointSettings]:
+        """Every published checkpoint that is used, by the name of its folder."""
+        proxy_sizes = {proxy_rm.proxy_size for proxy_rm in self.proxy_rms()}
+        models = [self.policies[name] for name in self.policy_sizes()]
+        models += [size for name, size in self.proxy_sizes.items() if name in proxy_sizes]
+        used = [model.checkpoint_settings("language_model") for model in models]
+        used.append(self.gold_checkpoint)
+        return {settings.slug: settings for settings in used if settings is not None}
 
     def of_sweep(self, name: str) -> "Study":
         """The same study with one sweep alone, switched on."""
@@ -196,7 +207,7 @@ class Study(StrictModel):
         if not isinstance(self.data, EmbeddedDataConfig):
             raise TypeError("comparisons of a study on files are read, not made")
         return EmbeddedComparisonSettings(
-            num_comparisons=self.gold_rm.num_comparisons,
+            num_comparisons=self.gold_rm.num_comparisons or 0,  # a published one: see study_checks
             num_validation=self.gold_rm.num_validation,
             candidates=self.data.candidates,
             annotators=self.data.annotators,
@@ -208,7 +219,7 @@ class Study(StrictModel):
         """Settings of one policy's supervised fine-tuning."""
         policy = self.policies[policy_size]
         return LanguageModelSettings(
-            shape=_shape(policy),
+            shape=policy.shape,
             optimization=OptimizationConfig(
                 learning_rate=policy.learning_rate,
                 batch_size=policy.batch_size,
@@ -221,6 +232,8 @@ class Study(StrictModel):
     def gold_rm_settings(self) -> RewardModelSettings:
         """Settings of the gold RM's training."""
         gold = self.gold_rm
+        if gold.num_comparisons is None or gold.learning_rate is None:
+            raise TypeError("a published gold RM is not trained")
         return RewardModelSettings(
             proxy_rm=None,
             num_comparisons=gold.num_comparisons,
@@ -234,6 +247,10 @@ class Study(StrictModel):
             seed=self._seed("gold_rm", self.gold_rm.seed),
             subset_seed=self._seed("human_comparisons", "subset"),
         )
+
+    def published_gold_rm_settings(self) -> PublishedGoldRMSettings:
+        """Settings of the job that measures a published gold RM."""
+        return PublishedGoldRMSettings(num_validation=self.gold_rm.num_validation)
 
     def synthetic_response_settings(self) -> SamplingSettings:
         """Settings of the pairs of responses that the gold RM labels."""
@@ -254,7 +271,7 @@ class Study(StrictModel):
         """Settings of the pre-training of one proxy RM's backbone."""
         size = self.proxy_sizes[proxy_size]
         return LanguageModelSettings(
-            shape=_shape(size),
+            shape=size.shape,
             optimization=OptimizationConfig(
                 learning_rate=size.learning_rate,
                 batch_size=self.backbone.batch_size,
@@ -349,10 +366,6 @@ class Study(StrictModel):
     def figure_settings(self) -> FigureSettings:
         """Settings of the figures."""
         return figure_settings(self)
-
-
-def _shape(config: TransformerConfig) -> TransformerConfig:
-    return TransformerConfig(**config.model_dump(include=set(TransformerConfig.model_fields)))
 
 
 def as_param(settings: StrictModel) -> str:

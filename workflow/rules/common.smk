@@ -95,6 +95,14 @@ def path_of(proxy_rm):
     )
 
 
+def start_of(model):
+    """What a language model starts from: a tokenizer and random weights, or a checkpoint."""
+    published = model.checkpoint_settings("language_model")
+    if published is None:
+        return "<results>/data/tokenizer/tokenizer.json"
+    return f"<results>/checkpoints/{published.slug}/model.safetensors"
+
+
 def alternatives(values):
     """A wildcard's constraint: one of these values."""
     return "|".join(sorted({re.escape(str(value)) for value in values}))

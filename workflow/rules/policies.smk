@@ -2,7 +2,7 @@
 Initial policies, by supervised fine-tuning (Gao et al. 2022, section 2).
 
 INPUTS
-    data/demonstrations.parquet, data/tokenizer/
+    data/demonstrations.parquet, data/tokenizer/ or checkpoints/{checkpoint}/
 OUTPUTS
     policies/{policy_size}/   a causal language model of transformers, with its tokenizer
 STEPS
@@ -15,7 +15,7 @@ from overopt import memory
 rule policy:
     input:
         demonstrations="<results>/data/demonstrations.parquet",
-        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        start=lambda wildcards: start_of(study.policies[wildcards.policy_size]),
     output:
         beside("<results>/policies/{policy_size}", POLICY_FILES),
         model="<results>/policies/{policy_size}/model.safetensors",
@@ -35,5 +35,5 @@ rule policy:
     shell:
         "python {REPO}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --tokenizer {input.tokenizer}"
+        " --demonstrations {input.demonstrations} --start {input.start}"
         " --model {output.model} --record {output.record} > {log} 2>&1"

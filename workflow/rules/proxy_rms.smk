@@ -17,7 +17,7 @@ from overopt import memory
 rule backbone:
     input:
         demonstrations="<results>/data/demonstrations.parquet",
-        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        start=lambda wildcards: start_of(study.proxy_sizes[wildcards.proxy_size]),
     output:
         beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
         model="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
@@ -38,13 +38,14 @@ rule backbone:
     shell:
         "python {REPO}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --tokenizer {input.tokenizer}"
+        " --demonstrations {input.demonstrations} --start {input.start}"
         " --model {output.model} --record {output.record} > {log} 2>&1"
 
 
 rule proxy_rm:
     input:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
+        tokenizer=f"<results>/policies/{study.comparison_policy}/tokenizer.json",
         backbone="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
     output:
         beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES),
@@ -67,5 +68,5 @@ rule proxy_rm:
     shell:
         "python {REPO}/workflow/scripts/train_proxy_rm.py"
         " --config {params.config:q} --code {params.code}"
-        " --comparisons {input.comparisons} --backbone {input.backbone}"
+        " --comparisons {input.comparisons} --tokenizer {input.tokenizer} --backbone {input.backbone}"
         " --model {output.model} --record {output.record} > {log} 2>&1"
