@@ -448,6 +448,7 @@ def test_without_network_the_job_says_what_to_do(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: data.comparisons: some/set: is not in the hub's cache")
+    assert "cannot be reached (HF_HUB_OFFLINE is set)" in done.stderr
     assert f"--revision {COMMIT} --local-dir FOLDER" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "c.jsonl").exists()

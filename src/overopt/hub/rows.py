@@ -75,10 +75,12 @@ def _fetched(key: str, config: HubDatasetConfig) -> Path:
             "log in with `hf auth login`"
         ) from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+        cause = error.__cause__ or error
+        is_offline = isinstance(cause, errors.OfflineModeIsEnabled)
+        reason = "HF_HUB_OFFLINE is set" if is_offline else _first_line(cause)
         raise UserError(
             f"{name}: is not in the hub's cache on this machine, and the hub cannot be reached "
-            f"({_first_line(error.__cause__ or error)}). Connect this machine (and unset "
-            f"HF_HUB_OFFLINE), or run {by_hand}"
+            f"({reason}). Connect this machine, or run {by_hand}"
         ) from error
     except (
         errors.HTTPError,  # pyright: ignore[reportPrivateImportUsage]  of whichever httpx it uses
