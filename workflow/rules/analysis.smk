@@ -12,7 +12,7 @@ STEPS
     fits      recalibrate, fit both forms, bootstrap over prompts and seeds
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule fits:
@@ -42,6 +42,7 @@ rule fits:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.fits(study),
+        runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("fits"),

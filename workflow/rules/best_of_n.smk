@@ -15,7 +15,7 @@ STEPS
     tilted             weight it by exp(proxy / c): the highest proxy score at each KL
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule pool:
@@ -33,6 +33,8 @@ rule pool:
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * memory.pool(study, wildcards.policy_size),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.pool(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(study.pool_settings(wildcards.policy_size)),
         code=code("pool"),
@@ -58,6 +60,7 @@ rule pool_gold_scores:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.pool_gold_scores(study),
+        runtime=lambda wildcards, attempt: attempt * run_time.pool_gold_scores(study),
     params:
         config=lambda wildcards: as_param(study.pool_score_settings()),
         code=code("pool_gold_scores"),
@@ -85,6 +88,8 @@ rule best_of_n:
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * memory.best_of_n(study, wildcards.proxy_size),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.best_of_n(study, wildcards.proxy_size),
     params:
         config=lambda wildcards: as_param(
             study.best_of_n_settings(
@@ -115,6 +120,8 @@ rule gold_ceiling:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * 250,
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: as_param(study.gold_ceiling_settings()),
         code=code("gold_ceiling"),
@@ -140,6 +147,8 @@ rule tilted:
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * memory.of_pool_table(study, 190, 0.4e-3),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: "{}",
         code=code("tilted"),

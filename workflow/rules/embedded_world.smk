@@ -13,7 +13,7 @@ STEPS
     feature_correlations   what every reward model has learned of the hidden utility
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule demonstrations:
@@ -29,6 +29,7 @@ rule demonstrations:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
+        runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("embedded_demonstrations"),
@@ -53,6 +54,7 @@ rule human_comparisons:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
+        runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
         config=lambda wildcards: as_param(study.embedded_comparison_settings()),
         code=code("embedded_comparisons"),
@@ -80,6 +82,8 @@ rule feature_correlations:
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * memory.of_pool_table(study, 210, 1e-3),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: "{}",
         code=code("feature_correlations"),

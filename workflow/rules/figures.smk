@@ -16,7 +16,7 @@ STEPS
 Names, titles and places in the report: overopt.figures.catalog. Captions: workflow/report/.
 """
 
-from overopt import memory
+from overopt import memory, run_time
 from overopt.figures.catalog import FIGURES, TABLES
 from overopt.figures.settings import (
     size_sweep_ppo_runs,
@@ -80,6 +80,7 @@ rule figures:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.figures(study),
+        runtime=lambda wildcards, attempt: attempt * run_time.figures(study),
     params:
         config=lambda wildcards: as_param(study.figure_settings()),
         code=code("figures"),
@@ -107,6 +108,7 @@ rule table_01:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * 145,
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         config=lambda wildcards: as_param(table_01_settings(study)),
         code=code("table_01"),
@@ -134,6 +136,8 @@ rule table_02:
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * memory.of_pool_table(study, 160, 1e-3),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: as_param(table_02_settings(study)),
         code=code("table_02"),

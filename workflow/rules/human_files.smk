@@ -12,7 +12,7 @@ STEPS
     human_comparisons   keep the comparisons of the reward-modelling parts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule demonstrations:
@@ -31,6 +31,7 @@ rule demonstrations:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
+        runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("file_demonstrations"),
@@ -56,6 +57,7 @@ rule human_comparisons:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
+        runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
         config=lambda wildcards: "{}",
         code=code("file_comparisons"),

@@ -51,6 +51,7 @@ rule report_tables:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * 150,
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         code=code("report_tables"),
     shell:
@@ -79,6 +80,7 @@ rule report_run:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt * 150,
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         config=lambda wildcards: as_param(study),
         code=code("report_run"),
