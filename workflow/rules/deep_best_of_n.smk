@@ -27,7 +27,7 @@ rule deep_pool:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.deep_pool(study, wildcards.policy_size),
+        * with_snakemake(memory.deep_pool(study, wildcards.policy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.deep_pool(study, wildcards.policy_size),
     params:
@@ -56,7 +56,8 @@ rule deep_best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.deep_best_of_n(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.deep_best_of_n(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.deep_best_of_n(study),
     params:
         config=lambda wildcards: as_param(

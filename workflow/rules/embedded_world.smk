@@ -28,7 +28,8 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.demonstrations(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
@@ -53,7 +54,8 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.human_comparisons(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
         config=lambda wildcards: as_param(study.embedded_comparison_settings()),
@@ -81,7 +83,7 @@ rule feature_correlations:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.of_pool_table(study, 210, 1e-3),
+        * with_snakemake(memory.of_pool_table(study, 210, 1e-3)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.of_pool_table(study, 10, 1e-5),
     params:

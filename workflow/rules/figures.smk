@@ -79,7 +79,8 @@ rule figures:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.figures(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.figures(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.figures(study),
     params:
         config=lambda wildcards: as_param(study.figure_settings()),
@@ -107,7 +108,7 @@ rule table_01:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 145,
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(145),
         runtime=lambda wildcards, attempt: attempt * 10,
     params:
         config=lambda wildcards: as_param(table_01_settings(study)),
@@ -135,7 +136,7 @@ rule table_02:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.of_pool_table(study, 160, 1e-3),
+        * with_snakemake(memory.of_pool_table(study, 160, 1e-3)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.of_pool_table(study, 10, 1e-5),
     params:

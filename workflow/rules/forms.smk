@@ -28,7 +28,7 @@ rule forms:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.forms(study),
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.forms(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.forms(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),

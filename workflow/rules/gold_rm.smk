@@ -28,7 +28,8 @@ rule gold_rm:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.gold_rm(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.gold_rm(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
     params:
         config=lambda wildcards: as_param(study.gold_rm_settings()),

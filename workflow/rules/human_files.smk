@@ -30,7 +30,8 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.demonstrations(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
@@ -56,7 +57,8 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.human_comparisons(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
         config=lambda wildcards: "{}",

@@ -28,7 +28,7 @@ rule policy:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.policy(study, wildcards.policy_size),
+        * with_snakemake(memory.policy(study, wildcards.policy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.policy(study, wildcards.policy_size),
     params:

@@ -33,7 +33,7 @@ rule ppo:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.ppo(study, wildcards.policy_size),
+        * with_snakemake(memory.ppo(study, wildcards.policy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.ppo(study, wildcards.policy_size),
     params:

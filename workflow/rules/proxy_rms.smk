@@ -29,7 +29,7 @@ rule backbone:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.backbone(study, wildcards.proxy_size),
+        * with_snakemake(memory.backbone(study, wildcards.proxy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.backbone(study, wildcards.proxy_size),
     params:
@@ -60,7 +60,7 @@ rule proxy_rm:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.proxy_rm(study, wildcards.proxy_size),
+        * with_snakemake(memory.proxy_rm(study, wildcards.proxy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.proxy_rm(study, wildcards.proxy_size),
     params:

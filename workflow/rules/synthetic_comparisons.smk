@@ -27,7 +27,8 @@ rule synthetic_responses:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_responses(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.synthetic_responses(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.synthetic_responses(study),
     params:
         config=lambda wildcards: as_param(study.synthetic_response_settings()),
@@ -52,7 +53,8 @@ rule synthetic_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.synthetic_comparisons(study)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.synthetic_comparisons(study),
     params:
