@@ -254,8 +254,9 @@ def test_every_pattern_of_the_config_is_told_in_words() -> None:
     for section in ("policies", "proxy_sizes"):
         patterns |= properties[section]["patternProperties"].keys()
     patterns |= schema["$defs"]["GridConfig"]["properties"]["sweeps"]["patternProperties"].keys()
-    revision = schema["$defs"]["HubDatasetConfig"]["properties"]["revision"]
-    patterns.add(revision["anyOf"][0]["pattern"])
+    for model in ("HubDatasetConfig", "PolicyConfig"):
+        revision = schema["$defs"][model]["properties"]["revision"]
+        patterns.add(revision["anyOf"][0]["pattern"])
     assert patterns == PATTERNS_IN_WORDS.keys()
 
 
