@@ -22,6 +22,7 @@ from overopt.data_config import (
 )
 from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
+from overopt.hub.config import HubComparisonsConfig, HubDataConfig, HubDatasetConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.ppo.config import PPOConfig
 from overopt.reward_model.config import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
@@ -95,6 +96,9 @@ TABLES: dict[str, type[BaseModel]] = {
     "`data.candidates`": CandidateConfig,
     "`data.annotators`": AnnotatorConfig,
     "`data` (source: files)": FileDataConfig,
+    "`data` (source: hub)": HubDataConfig,
+    "`data.comparisons` (source: hub)": HubComparisonsConfig,
+    "`data.demonstrations` (source: hub)": HubDatasetConfig,
     "`splits`": SplitConfig,
     "`text`": TextConfig,
     "`policies.NAME`": PolicyConfig,

@@ -198,6 +198,10 @@ DEPENDENCIES = {
     },
     "file_demonstrations": FILES_OF_THE_USER,
     "file_comparisons": FILES_OF_THE_USER,
+    "hub_data": {
+        *("hub.prepare", "hub.readers", "hub.rows", "hub.config", "hub.local_files"),
+        "dialogue",
+    },
     "train_language_model": {"policy.training", "policy.config"} | MODEL | TRAINING,
     "train_gold_rm": {"reward_model.gold"} | REWARD_MODEL | MODEL | TRAINING,
     "train_proxy_rm": {

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from overopt.strict_model import StrictModel
 
@@ -18,12 +18,17 @@ class TransformerConfig(StrictModel):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        if self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}; "
-                "choose a divisor"
-            )
+        require_divisor(self.hidden_size, self.num_heads)
         return self
+
+
+def require_divisor(hidden_size: int, num_heads: int) -> None:
+    """Raise ValueError where the heads of a shape do not divide its width."""
+    if hidden_size % num_heads:
+        raise ValueError(
+            f"hidden_size {hidden_size} is not a multiple of num_heads {num_heads}; "
+            "choose a divisor"
+        )
 
 
 class OptimizationConfig(StrictModel):
@@ -31,7 +36,9 @@ class OptimizationConfig(StrictModel):
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of AdamW.")
     batch_size: PositiveInt = Field(description="Examples per optimizer step.")
-    num_epochs: PositiveInt = Field(default=1, description="Passes over the training examples.")
+    num_epochs: NonNegativeInt = Field(
+        default=1, description="Passes over the training examples; 0: none, as it was loaded."
+    )
 
 
 class TextConfig(StrictModel):

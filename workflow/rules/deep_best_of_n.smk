@@ -10,7 +10,7 @@ STEPS
     deep_best_of_n   score all by one proxy RM, and by gold those that the estimate reads
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule deep_pool:
@@ -27,7 +27,9 @@ rule deep_pool:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.deep_pool(study, wildcards.policy_size),
+        * with_snakemake(memory.deep_pool(study, wildcards.policy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.deep_pool(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(
             study.deep_pool_settings(wildcards.policy_size)
@@ -43,6 +45,7 @@ rule deep_pool:
 rule deep_best_of_n:
     input:
         pool="<results>/deep_best_of_n/{policy_size}/pool.safetensors",
+        tokenizer="<results>/policies/{policy_size}/tokenizer.json",
         gold_rm="<results>/gold_rm/model.safetensors",
         proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
     output:
@@ -54,7 +57,9 @@ rule deep_best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.deep_best_of_n(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.deep_best_of_n(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.deep_best_of_n(study),
     params:
         config=lambda wildcards: as_param(
             study.deep_best_of_n_settings(
@@ -67,5 +72,5 @@ rule deep_best_of_n:
     shell:
         "python {REPO}/workflow/scripts/deep_best_of_n.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --gold-rm {input.gold_rm} --proxy-rm {input.proxy_rm}"
+        " --pool {input.pool} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm} --proxy-rm {input.proxy_rm}"
         " --curve {output.curve} --record {output.record} > {log} 2>&1"

@@ -10,7 +10,7 @@ STEPS
     gold_rm   fit the pairwise likelihood of the human choices; measure it on held-out prompts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 from overopt.compute_config import launcher
 
 
@@ -28,11 +28,13 @@ rule gold_rm:
     priority: 100
     conda:
         "../../envs/science.yaml"
-    threads: lambda wildcards: study.policy_compute(study.gold_rm.backbone).num_processes
+    threads: lambda wildcards: study.gold_rm_compute().num_processes
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.gold_rm(study),
-        launch=lambda wildcards: launcher(study.policy_compute(study.gold_rm.backbone)),
-        gres=lambda wildcards: study.policy_compute(study.gold_rm.backbone).gres,
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.gold_rm(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
+        launch=lambda wildcards: launcher(study.gold_rm_compute()),
+        gres=lambda wildcards: study.gold_rm_compute().gres,
     params:
         config=lambda wildcards: as_param(study.gold_rm_settings()),
         code=code("train_gold_rm"),

@@ -1,9 +1,9 @@
 """
-Human data from the user's own files.
+Human data from the user's own files, or as hub_data.smk has written it.
 
 INPUTS
-    data.demonstrations   jsonl with prompt, response
-    data.comparisons      jsonl with prompt, chosen, rejected
+    demonstrations        jsonl with prompt, response
+    comparisons           jsonl with prompt, chosen, rejected
 OUTPUTS
     data/prompts.parquet, data/demonstrations.parquet, data/tokenizer/
     data/human_comparisons.parquet
@@ -12,13 +12,13 @@ STEPS
     human_comparisons   keep the comparisons of the reward-modelling parts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule demonstrations:
     input:
-        demonstrations_file=study.data.demonstrations,
-        comparisons_file=study.data.comparisons,
+        demonstrations_file=human_file("demonstrations"),
+        comparisons_file=human_file("comparisons"),
     output:
         prompts="<results>/data/prompts.parquet",
         demonstrations="<results>/data/demonstrations.parquet",
@@ -30,7 +30,9 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.demonstrations(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("file_demonstrations"),
@@ -45,7 +47,7 @@ rule demonstrations:
 
 rule human_comparisons:
     input:
-        comparisons_file=study.data.comparisons,
+        comparisons_file=human_file("comparisons"),
         prompts="<results>/data/prompts.parquet",
     output:
         comparisons="<results>/data/human_comparisons.parquet",
@@ -55,7 +57,9 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.human_comparisons(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
         config=lambda wildcards: "{}",
         code=code("file_comparisons"),

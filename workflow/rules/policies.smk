@@ -2,21 +2,21 @@
 Initial policies, by supervised fine-tuning (Gao et al. 2022, section 2).
 
 INPUTS
-    data/demonstrations.parquet, data/tokenizer/
+    data/demonstrations.parquet, data/tokenizer/ or checkpoints/{checkpoint}/
 OUTPUTS
     policies/{policy_size}/   a causal language model of transformers, with its tokenizer
 STEPS
     policy   train a language model on the demonstrations; loss on the response only
 """
 
-from overopt import memory
+from overopt import memory, run_time
 from overopt.compute_config import launcher
 
 
 rule policy:
     input:
         demonstrations="<results>/data/demonstrations.parquet",
-        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        start=lambda wildcards: start_of(study.policies[wildcards.policy_size]),
     output:
         beside("<results>/policies/{policy_size}", POLICY_FILES),
         model="<results>/policies/{policy_size}/model.safetensors",
@@ -30,7 +30,9 @@ rule policy:
     threads: lambda wildcards: study.policy_compute(wildcards.policy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.policy(study, wildcards.policy_size),
+        * with_snakemake(memory.policy(study, wildcards.policy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.policy(study, wildcards.policy_size),
         launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
         gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
     params:
@@ -39,5 +41,5 @@ rule policy:
     shell:
         "{resources.launch} {REPO}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --tokenizer {input.tokenizer}"
+        " --demonstrations {input.demonstrations} --start {input.start}"
         " --model {output.model} --record {output.record} > {log} 2>&1"

@@ -10,7 +10,7 @@ STEPS
     ppo   optimize by PPO; every so many iterations measure KL, proxy and gold on held-out prompts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 from overopt.compute_config import launcher
 
 
@@ -35,7 +35,9 @@ rule ppo:
     threads: lambda wildcards: study.policy_compute(wildcards.policy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.ppo(study, wildcards.policy_size),
+        * with_snakemake(memory.ppo(study, wildcards.policy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.ppo(study, wildcards.policy_size),
         launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
         gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
     params:

@@ -11,14 +11,14 @@ STEPS
     proxy_rm   fit the gold labels; measure loss, accuracy and temperature on held-out prompts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 from overopt.compute_config import launcher
 
 
 rule backbone:
     input:
         demonstrations="<results>/data/demonstrations.parquet",
-        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        start=lambda wildcards: start_of(study.proxy_sizes[wildcards.proxy_size]),
     output:
         beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
         model="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
@@ -31,7 +31,9 @@ rule backbone:
     threads: lambda wildcards: study.proxy_compute(wildcards.proxy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.backbone(study, wildcards.proxy_size),
+        * with_snakemake(memory.backbone(study, wildcards.proxy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.backbone(study, wildcards.proxy_size),
         launch=lambda wildcards: launcher(study.proxy_compute(wildcards.proxy_size)),
         gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
     params:
@@ -42,13 +44,14 @@ rule backbone:
     shell:
         "{resources.launch} {REPO}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --tokenizer {input.tokenizer}"
+        " --demonstrations {input.demonstrations} --start {input.start}"
         " --model {output.model} --record {output.record} > {log} 2>&1"
 
 
 rule proxy_rm:
     input:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
+        tokenizer=f"<results>/policies/{study.comparison_policy}/tokenizer.json",
         backbone="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
     output:
         beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES),
@@ -63,7 +66,9 @@ rule proxy_rm:
     threads: lambda wildcards: study.proxy_compute(wildcards.proxy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.proxy_rm(study, wildcards.proxy_size),
+        * with_snakemake(memory.proxy_rm(study, wildcards.proxy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.proxy_rm(study, wildcards.proxy_size),
         launch=lambda wildcards: launcher(study.proxy_compute(wildcards.proxy_size)),
         gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
     params:
@@ -74,5 +79,5 @@ rule proxy_rm:
     shell:
         "{resources.launch} {REPO}/workflow/scripts/train_proxy_rm.py"
         " --config {params.config:q} --code {params.code}"
-        " --comparisons {input.comparisons} --backbone {input.backbone}"
+        " --comparisons {input.comparisons} --tokenizer {input.tokenizer} --backbone {input.backbone}"
         " --model {output.model} --record {output.record} > {log} 2>&1"

@@ -11,7 +11,7 @@ STEPS
     synthetic_comparisons   score both with the gold RM; the higher score is chosen, always
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule synthetic_responses:
@@ -27,7 +27,9 @@ rule synthetic_responses:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_responses(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.synthetic_responses(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.synthetic_responses(study),
     params:
         config=lambda wildcards: as_param(study.synthetic_response_settings()),
         code=code("synthetic_responses"),
@@ -41,6 +43,7 @@ rule synthetic_responses:
 rule synthetic_comparisons:
     input:
         pairs="<results>/synthetic_comparisons/pairs.parquet",
+        tokenizer=f"<results>/policies/{study.comparison_policy}/tokenizer.json",
         gold_rm="<results>/gold_rm/model.safetensors",
     output:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
@@ -51,12 +54,15 @@ rule synthetic_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.synthetic_comparisons(study)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.synthetic_comparisons(study),
     params:
         config=lambda wildcards: as_param(study.label_settings()),
         code=code("synthetic_comparisons"),
     shell:
         "python {REPO}/workflow/scripts/synthetic_comparisons.py"
         " --config {params.config:q} --code {params.code}"
-        " --pairs {input.pairs} --gold-rm {input.gold_rm}"
+        " --pairs {input.pairs} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm}"
         " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"

@@ -68,12 +68,6 @@ class ComparisonLoss(torch.nn.Module):
         return pairwise_loss(*score_batch(self.reward_model, input_ids, lengths).chunk(2))
 
 
-def accuracy(score_differences: np.ndarray) -> float:
-    """Share of comparisons whose chosen response has the higher score; a tie counts half."""
-    wins = (score_differences > 0) + 0.5 * (score_differences == 0)
-    return float(wins.mean())
-
-
 def train_on_comparisons(
     reward_model: RewardModel,
     comparisons: TokenizedComparisons,
@@ -131,14 +125,6 @@ def score_differences(reward_model: RewardModel, comparisons: TokenizedCompariso
     """Score of the chosen minus score of the rejected response, (N,); 0 where they are equal."""
     scores = score_sequences(reward_model, [*comparisons.chosen, *comparisons.rejected])
     return scores[: len(comparisons)] - scores[len(comparisons) :]
-
-
-def validation_metrics(differences: np.ndarray) -> dict[str, float]:
-    """Loss (nats per comparison; chance: log 2) and accuracy on held-out comparisons."""
-    return {
-        "validation_loss": float(np.logaddexp(0, -differences.astype(np.float64)).mean()),
-        "validation_accuracy": accuracy(differences),
-    }
 
 
 def split_comparisons(
