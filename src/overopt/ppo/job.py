@@ -65,6 +65,7 @@ def optimize_policy(
         kl_coef=settings.run.kl_coef,
         max_response_tokens=settings.text.max_response_tokens,
         generators={name: torch_generator(settings.seed, name) for name in STREAMS},
+        numerics=settings.numerics,
     )
     evaluator = Evaluator(
         prompts=encode_prompts(tokenizer, held_out, max_prompt_tokens),
@@ -74,9 +75,11 @@ def optimize_policy(
         proxy_rm=proxy,
         gold_rm=load_scorer(gold_rm, policy_dir, ref_policy.device),
         human_scores=_hidden_utility(policy_dir) if settings.has_hidden_utility else None,
+        precision=settings.numerics.precision,
     )
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     evaluations, metrics, ended = trainer.run(evaluator, state)
+    job.leave_to_main()
     measurements = {
         name: np.array([evaluation["measured"][name] for evaluation in evaluations])
         for name in evaluations[0]["measured"]
