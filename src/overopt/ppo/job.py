@@ -8,6 +8,7 @@ import pandas as pd
 from overopt.curves import curve_table, evaluation_prompts
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
+from overopt.lora import add_adapters, merge_adapters
 from overopt.models import (
     load_policy,
     num_parameters,
@@ -55,8 +56,11 @@ def optimize_policy(
     held_out = evaluation_prompts(prompts, settings.num_evaluation_prompts)
     ref_policy = load_policy(policy_dir)
     proxy = load_scorer(proxy_rm, policy_dir)
+    policy = load_policy(policy_dir)
+    rank = settings.numerics.lora_rank
+    add_adapters(policy, rank, torch_generator(settings.seed, "adapters"))
     trainer = PPOTrainer(
-        load_policy(policy_dir),
+        policy,
         ref_policy,
         proxy,
         encode_prompts(tokenizer, training_prompts, max_prompt_tokens),
@@ -94,7 +98,8 @@ def optimize_policy(
         model_dir / "metrics.json",
         {"ended": ended, "num_iterations": len(metrics), "final": final},
     )
-    save_model(trainer.policy, model_dir)
+    merge_adapters(policy)
+    save_model(policy, model_dir)
     copy_tokenizer(policy_dir, model_dir)
     state.remove()
 
