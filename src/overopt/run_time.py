@@ -95,17 +95,17 @@ def ppo(study: Study, policy_size: str) -> int:
 
 def fits(study: Study) -> int:
     """Fits with their bootstrap; claims and the comparison with the paper need as much."""
-    return _minutes(4 * job_seconds.analysis(study))
+    return _minutes(job_seconds.claims(study))
 
 
 def forms(study: Study) -> int:
     """Rival forms of the law with their bootstrap."""
-    return _minutes(4 * job_seconds.analysis(study))
+    return _minutes(job_seconds.forms(study))
 
 
 def figures(study: Study) -> int:
     """All figures."""
-    return _minutes(20 + 4 * job_seconds.analysis(study))
+    return _minutes(job_seconds.figures(study))
 
 
 def of_pool_table(study: Study, base: float, per_response: float) -> int:
