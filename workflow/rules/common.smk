@@ -71,6 +71,13 @@ def code(script):
     return code_digest(REPO / "workflow" / "scripts" / f"{script}.py", SOURCE)
 
 
+def kept(name, paths):
+    """Files as they are where the study keeps them (`keep` of the config), else temporary."""
+    if getattr(study.keep, name):
+        return paths
+    return temp(paths) if isinstance(paths, str) else [temp(path) for path in paths]
+
+
 def beside(path, names):
     """Files of one folder."""
     return [f"{path}/{name}" for name in names]

@@ -20,11 +20,19 @@ rule ppo:
         proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
         gold_rm="<results>/gold_rm/model.safetensors",
     output:
-        beside("<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>", POLICY_FILES),
+        kept(
+            "ppo_policies",
+            beside(
+                "<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>", POLICY_FILES
+            ),
+        ),
         curve="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/curve.parquet",
         iterations="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/iterations.csv",
         metrics="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/metrics.json",
-        model="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/model.safetensors",
+        model=kept(
+            "ppo_policies",
+            "<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/model.safetensors",
+        ),
         record="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/run_record.json",
     log:
         "<results>/logs/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>.log",

@@ -19,8 +19,14 @@ rule backbone:
         demonstrations="<results>/data/demonstrations.parquet",
         tokenizer="<results>/data/tokenizer/tokenizer.json",
     output:
-        beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
-        model="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
+        kept(
+            "backbones",
+            beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
+        ),
+        model=kept(
+            "backbones",
+            "<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
+        ),
         metrics="<results>/backbones/{proxy_size}/seed-{seed}/metrics.json",
         record="<results>/backbones/{proxy_size}/seed-{seed}/run_record.json",
     log:
@@ -47,8 +53,8 @@ rule proxy_rm:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
         backbone="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
     output:
-        beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES),
-        model="<results>/proxy_rms/<proxy_rm>/model.safetensors",
+        kept("proxy_rms", beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES)),
+        model=kept("proxy_rms", "<results>/proxy_rms/<proxy_rm>/model.safetensors"),
         metrics="<results>/proxy_rms/<proxy_rm>/metrics.json",
         record="<results>/proxy_rms/<proxy_rm>/run_record.json",
     log:
