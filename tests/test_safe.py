@@ -201,7 +201,7 @@ CHECKPOINTS: dict[str, tuple[list[Edit], str | None]] = {
     ),
     "an adapter with a pickle": (
         [put_pickle("adapter_model.bin"), put_settings("adapter_config.json", peft_type="LORA")],
-        None,
+        "holds an adapter",
     ),
     "a pickled vocabulary": ([put_pickle("vocab.pkl"), put_pickle("tokenizer.model")], None),
     "code for the model": ([put_module, put_settings("config.json", auto_map=AUTO_MAP)], OWN_CODE),

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification
 
+from overopt.architecture import RewardModel
 from overopt.best_of_n import best_of_n_scores, best_of_n_weights
 from overopt.curves import curve_table
 from overopt.deep_pool.config import DeepBestOfNSettings
@@ -99,9 +99,7 @@ def deep_best_of_n_curve(
 class _Gold:
     """Gold scores, and hidden utilities in the embedded world, of some responses of a prompt."""
 
-    def __init__(
-        self, model: GPT2ForSequenceClassification, folder: Path, has_hidden_utility: bool
-    ) -> None:
+    def __init__(self, model: RewardModel, folder: Path, has_hidden_utility: bool) -> None:
         self._model = model
         self._tokenizer = load_tokenizer(folder)
         self._has_hidden_utility = has_hidden_utility

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 
+from overopt.architecture import FILLER_ID, Policy, backbone_of, vocabulary_logits
 from overopt.errors import UserError
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
-from overopt.models import PAD_ID, build_policy, num_parameters, save_model
+from overopt.models import build_policy, num_parameters, save_model
 from overopt.optimization import final_loss, length_bucketed_batches, train
 from overopt.policy.config import LanguageModelSettings
 from overopt.provenance import write_json
@@ -33,7 +33,7 @@ from overopt.training_state import TrainingState
 
 
 def response_loss(
-    policy: GPT2LMHeadModel,
+    policy: Policy,
     input_ids: torch.Tensor,
     prompt_lengths: torch.Tensor,
     lengths: torch.Tensor,
@@ -43,15 +43,15 @@ def response_loss(
     `input_ids` (B, S) padded on the right; `prompt_lengths` and `lengths` (B,) count the tokens
     of the prompt and of prompt and response. Prompt tokens and padding carry no loss.
     """
-    hidden = policy.transformer(input_ids=input_ids[:, :-1], use_cache=False).last_hidden_state
+    hidden = backbone_of(policy)(input_ids=input_ids[:, :-1], use_cache=False).last_hidden_state
     positions = torch.arange(1, input_ids.shape[1], device=input_ids.device)
     is_response = (positions >= prompt_lengths[:, None]) & (positions < lengths[:, None])
-    logits = policy.lm_head(hidden[is_response])
+    logits = vocabulary_logits(policy, hidden[is_response])
     return F.cross_entropy(logits.float(), input_ids[:, 1:][is_response])
 
 
 def train_language_model(
-    policy: GPT2LMHeadModel,
+    policy: Policy,
     prompts: Sequence[Sequence[int]],
     responses: Sequence[Sequence[int]],
     settings: LanguageModelSettings,
@@ -60,7 +60,7 @@ def train_language_model(
     """Fit the policy to the responses; the loss of every step (nats per token)."""
     prompt_lengths = torch.as_tensor([len(prompt) for prompt in prompts])
     input_ids = torch.as_tensor(
-        pad_right([[*p, *r] for p, r in zip(prompts, responses, strict=True)], PAD_ID)
+        pad_right([[*p, *r] for p, r in zip(prompts, responses, strict=True)], FILLER_ID)
     )
     lengths = prompt_lengths + torch.as_tensor([len(response) for response in responses])
     optimization = settings.optimization
@@ -76,7 +76,7 @@ def train_language_model(
             "lower the batch size or give more demonstrations"
         )
 
-    def batch_loss(model: GPT2LMHeadModel, rows: np.ndarray) -> torch.Tensor:
+    def batch_loss(model: Policy, rows: np.ndarray) -> torch.Tensor:
         batch_lengths, device = lengths[rows], model.device
         ids = input_ids[rows, : int(batch_lengths.max())]
         return response_loss(

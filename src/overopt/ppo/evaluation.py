@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification, GPT2LMHeadModel
 
+from overopt.architecture import Policy, RewardModel, backbone_of
 from overopt.policy.sampling import sample_responses
 from overopt.ppo.policy import (
     Episodes,
@@ -35,21 +35,19 @@ class Evaluator:
     prompts: Sequence[Sequence[int]]
     num_responses: int
     max_response_tokens: int
-    ref_policy: GPT2LMHeadModel
-    proxy_rm: GPT2ForSequenceClassification
-    gold_rm: GPT2ForSequenceClassification
+    ref_policy: Policy
+    proxy_rm: RewardModel
+    gold_rm: RewardModel
     human_scores: HumanScores | None
 
     @torch.no_grad()
-    def evaluate(
-        self, policy: GPT2LMHeadModel, generator: torch.Generator
-    ) -> dict[str, list[float]]:
+    def evaluate(self, policy: Policy, generator: torch.Generator) -> dict[str, list[float]]:
         """Sample fresh responses; means per prompt of kl, kl_k1 and the scores, and the length."""
         prompts = repeat_prompts(self.prompts, self.num_responses)
         responses = sample_responses(policy, prompts, self.max_response_tokens, generator)
         episodes = Episodes.of(prompts, responses)
         distributions = {
-            name: token_log_distributions(model, response_states(model.transformer, episodes))
+            name: token_log_distributions(model, response_states(backbone_of(model), episodes))
             for name, model in (("policy", policy), ("ref", self.ref_policy))
         }
         logprobs = {

@@ -19,8 +19,8 @@ from typing import NamedTuple, TypedDict, cast
 
 import torch
 from accelerate import Accelerator
-from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification, GPT2LMHeadModel
 
+from overopt.architecture import Policy, RewardModel, backbone_of
 from overopt.models import on_device
 from overopt.optimization import DivergedError
 from overopt.policy.sampling import sample_responses
@@ -108,9 +108,9 @@ class PPOTrainer:
 
     def __init__(
         self,
-        policy: GPT2LMHeadModel,
-        ref_policy: GPT2LMHeadModel,
-        proxy_rm: GPT2ForSequenceClassification,
+        policy: Policy,
+        ref_policy: Policy,
+        proxy_rm: RewardModel,
         prompts: Sequence[Sequence[int]],
         config: PPOConfig,
         *,
@@ -147,7 +147,7 @@ class PPOTrainer:
         self._scale = RewardScale(0.0, 1.0)
 
     @property
-    def policy(self) -> GPT2LMHeadModel:
+    def policy(self) -> Policy:
         """The policy being optimized."""
         return self._module.policy
 
@@ -255,7 +255,7 @@ class PPOTrainer:
         )
         episodes = Episodes.of(prompts, responses)
         logprobs, values = self._prepared(episodes)
-        ref_states = response_states(self._ref_policy.transformer, episodes)
+        ref_states = response_states(backbone_of(self._ref_policy), episodes)
         ref_logprobs = logprobs_of(
             token_log_distributions(self._ref_policy, ref_states), episodes.response_ids
         )

@@ -14,13 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification
 
+from overopt.architecture import FILLER_ID, RewardModel
 from overopt.errors import UserError
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
 from overopt.models import (
-    PAD_ID,
     build_reward_model,
     load_policy,
     num_parameters,
@@ -64,7 +63,7 @@ def accuracy(score_differences: np.ndarray) -> float:
 
 
 def train_on_comparisons(
-    reward_model: GPT2ForSequenceClassification,
+    reward_model: RewardModel,
     comparisons: TokenizedComparisons,
     settings: RewardModelSettings,
     state: TrainingState,
@@ -91,7 +90,7 @@ def train_on_comparisons(
             "give more comparisons"
         )
 
-    def batch_loss(model: GPT2ForSequenceClassification, rows: np.ndarray) -> torch.Tensor:
+    def batch_loss(model: RewardModel, rows: np.ndarray) -> torch.Tensor:
         longest = int(width[rows].max())
         input_ids = torch.cat([_columns(chosen[rows], longest), _columns(rejected[rows], longest)])
         lengths = torch.cat([chosen_lengths[rows], rejected_lengths[rows]])
@@ -103,17 +102,15 @@ def train_on_comparisons(
 
 def _padded(sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     lengths = torch.as_tensor([len(sequence) for sequence in sequences])
-    return torch.as_tensor(pad_right(sequences, PAD_ID)), lengths
+    return torch.as_tensor(pad_right(sequences, FILLER_ID)), lengths
 
 
 def _columns(input_ids: torch.Tensor, width: int) -> torch.Tensor:
     """Exactly `width` columns: cut the padding, or add some."""
-    return F.pad(input_ids[:, :width], (0, width - input_ids[:, :width].shape[1]), value=PAD_ID)
+    return F.pad(input_ids[:, :width], (0, width - input_ids[:, :width].shape[1]), value=FILLER_ID)
 
 
-def score_differences(
-    reward_model: GPT2ForSequenceClassification, comparisons: TokenizedComparisons
-) -> np.ndarray:
+def score_differences(reward_model: RewardModel, comparisons: TokenizedComparisons) -> np.ndarray:
     """Score of the chosen minus score of the rejected response, (N,); 0 where they are equal."""
     scores = score_sequences(reward_model, [*comparisons.chosen, *comparisons.rejected])
     return scores[: len(comparisons)] - scores[len(comparisons) :]
@@ -159,7 +156,7 @@ def fit_reward_model(
     backbone: Path,
     training: TokenizedComparisons,
     model_dir: Path,
-) -> tuple[GPT2ForSequenceClassification, np.ndarray]:
+) -> tuple[RewardModel, np.ndarray]:
     """Train a reward model from a backbone and write its checkpoint; it and its losses."""
     reward_model = build_reward_model(load_policy(backbone))
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
@@ -172,7 +169,7 @@ def fit_reward_model(
 
 def write_metrics(
     model_dir: Path,
-    reward_model: GPT2ForSequenceClassification,
+    reward_model: RewardModel,
     training: TokenizedComparisons,
     validation: TokenizedComparisons,
     losses: np.ndarray,
