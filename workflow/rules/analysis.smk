@@ -12,7 +12,7 @@ STEPS
     fits      recalibrate, fit both forms, bootstrap over prompts and seeds
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule fits:
@@ -41,7 +41,8 @@ rule fits:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.fits(study),
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("fits"),

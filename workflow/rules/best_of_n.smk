@@ -15,7 +15,7 @@ STEPS
     tilted             weight it by exp(proxy / c): the highest proxy score at each KL
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule pool:
@@ -32,7 +32,9 @@ rule pool:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.pool(study, wildcards.policy_size),
+        * with_snakemake(memory.pool(study, wildcards.policy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.pool(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(study.pool_settings(wildcards.policy_size)),
         code=code("pool"),
@@ -57,7 +59,9 @@ rule pool_gold_scores:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.pool_gold_scores(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.pool_gold_scores(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.pool_gold_scores(study),
     params:
         config=lambda wildcards: as_param(study.pool_score_settings()),
         code=code("pool_gold_scores"),
@@ -83,8 +87,11 @@ rule best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
+        # An array of SLURM asks for what its first job does: so all ask for what the largest needs.
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.best_of_n(study, wildcards.proxy_size),
+        * with_snakemake(max(memory.best_of_n(study, s) for s in study.proxy_sizes)),
+        runtime=lambda wildcards, attempt: attempt
+        * max(run_time.best_of_n(study, s) for s in study.proxy_sizes),
     params:
         config=lambda wildcards: as_param(
             study.best_of_n_settings(
@@ -114,7 +121,9 @@ rule gold_ceiling:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 250,
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(250),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: as_param(study.gold_ceiling_settings()),
         code=code("gold_ceiling"),
@@ -139,7 +148,9 @@ rule tilted:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.of_pool_table(study, 190, 0.4e-3),
+        * with_snakemake(memory.of_pool_table(study, 190, 0.4e-3)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: "{}",
         code=code("tilted"),

@@ -9,7 +9,7 @@ STEPS
     claims      test each claim on the bootstrap's versions; decide all together
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule claims:
@@ -26,7 +26,8 @@ rule claims:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.fits(study),
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("claims"),

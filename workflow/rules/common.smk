@@ -151,3 +151,8 @@ def proxy_rm_metrics(wildcards):
         f"<results>/proxy_rms/{path_of(proxy_rm)}/metrics.json"
         for proxy_rm in study.proxy_rms()
     ]
+
+
+def with_snakemake(megabytes):
+    """Memory of a job where it runs: on a cluster, two Snakemakes of their own start its script."""
+    return megabytes + (0 if workflow.local_exec else 400)

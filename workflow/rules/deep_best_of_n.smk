@@ -10,7 +10,7 @@ STEPS
     deep_best_of_n   score all by one proxy RM, and by gold those that the estimate reads
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule deep_pool:
@@ -27,7 +27,9 @@ rule deep_pool:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.deep_pool(study, wildcards.policy_size),
+        * with_snakemake(memory.deep_pool(study, wildcards.policy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.deep_pool(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(
             study.deep_pool_settings(wildcards.policy_size)
@@ -54,7 +56,9 @@ rule deep_best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.deep_best_of_n(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.deep_best_of_n(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.deep_best_of_n(study),
     params:
         config=lambda wildcards: as_param(
             study.deep_best_of_n_settings(

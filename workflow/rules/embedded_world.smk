@@ -13,7 +13,7 @@ STEPS
     feature_correlations   what every reward model has learned of the hidden utility
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule demonstrations:
@@ -28,7 +28,9 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.demonstrations(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("embedded_demonstrations"),
@@ -52,7 +54,9 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.human_comparisons(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
         config=lambda wildcards: as_param(study.embedded_comparison_settings()),
         code=code("embedded_comparisons"),
@@ -79,7 +83,9 @@ rule feature_correlations:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.of_pool_table(study, 210, 1e-3),
+        * with_snakemake(memory.of_pool_table(study, 210, 1e-3)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: "{}",
         code=code("feature_correlations"),

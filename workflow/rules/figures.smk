@@ -16,7 +16,7 @@ STEPS
 Names, titles and places in the report: overopt.figures.catalog. Captions: workflow/report/.
 """
 
-from overopt import memory
+from overopt import memory, run_time
 from overopt.figures.catalog import FIGURES, TABLES
 from overopt.figures.settings import (
     size_sweep_ppo_runs,
@@ -79,7 +79,9 @@ rule figures:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.figures(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.figures(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.figures(study),
     params:
         config=lambda wildcards: as_param(study.figure_settings()),
         code=code("figures"),
@@ -106,7 +108,8 @@ rule table_01:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 145,
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(145),
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         config=lambda wildcards: as_param(table_01_settings(study)),
         code=code("table_01"),
@@ -133,7 +136,9 @@ rule table_02:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.of_pool_table(study, 160, 1e-3),
+        * with_snakemake(memory.of_pool_table(study, 160, 1e-3)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.of_pool_table(study, 10, 1e-5),
     params:
         config=lambda wildcards: as_param(table_02_settings(study)),
         code=code("table_02"),

@@ -11,7 +11,7 @@ STEPS
     forms   fit, predict, compare, in every bootstrap replicate
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule forms:
@@ -28,7 +28,8 @@ rule forms:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.forms(study),
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.forms(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.forms(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("forms"),

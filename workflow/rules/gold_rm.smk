@@ -10,7 +10,7 @@ STEPS
     gold_rm   fit the pairwise likelihood of the human choices; measure it on held-out prompts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule gold_rm:
@@ -28,7 +28,9 @@ rule gold_rm:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.gold_rm(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.gold_rm(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
     params:
         config=lambda wildcards: as_param(study.gold_rm_settings()),
         code=code("train_gold_rm"),

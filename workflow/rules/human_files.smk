@@ -12,7 +12,7 @@ STEPS
     human_comparisons   keep the comparisons of the reward-modelling parts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule demonstrations:
@@ -30,7 +30,9 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.demonstrations(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.demonstrations(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("file_demonstrations"),
@@ -55,7 +57,9 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.human_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.human_comparisons(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
         config=lambda wildcards: "{}",
         code=code("file_comparisons"),

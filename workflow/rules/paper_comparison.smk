@@ -9,7 +9,7 @@ STEPS
     paper_comparison   bootstrap the trends, read the paper's values, compare
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 from overopt.provenance import file_sha256
 
@@ -26,7 +26,8 @@ rule paper_comparison:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.fits(study),
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
     params:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("paper_comparison"),

@@ -9,7 +9,7 @@ STEPS
     policy   train a language model on the demonstrations; loss on the response only
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule policy:
@@ -28,7 +28,9 @@ rule policy:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.policy(study, wildcards.policy_size),
+        * with_snakemake(memory.policy(study, wildcards.policy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.policy(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(study.policy_settings(wildcards.policy_size)),
         code=code("train_language_model"),

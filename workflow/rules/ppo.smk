@@ -10,7 +10,7 @@ STEPS
     ppo   optimize by PPO; every so many iterations measure KL, proxy and gold on held-out prompts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule ppo:
@@ -41,7 +41,9 @@ rule ppo:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.ppo(study, wildcards.policy_size),
+        * with_snakemake(memory.ppo(study, wildcards.policy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.ppo(study, wildcards.policy_size),
     params:
         config=lambda wildcards: as_param(
             study.ppo_settings(

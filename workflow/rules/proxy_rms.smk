@@ -11,7 +11,7 @@ STEPS
     proxy_rm   fit the gold labels; measure loss, accuracy and temperature on held-out prompts
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule backbone:
@@ -35,7 +35,9 @@ rule backbone:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.backbone(study, wildcards.proxy_size),
+        * with_snakemake(memory.backbone(study, wildcards.proxy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.backbone(study, wildcards.proxy_size),
     params:
         config=lambda wildcards: as_param(
             study.backbone_settings(wildcards.proxy_size, int(wildcards.seed))
@@ -64,7 +66,9 @@ rule proxy_rm:
         "../../envs/science.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: attempt
-        * memory.proxy_rm(study, wildcards.proxy_size),
+        * with_snakemake(memory.proxy_rm(study, wildcards.proxy_size)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.proxy_rm(study, wildcards.proxy_size),
     params:
         config=lambda wildcards: as_param(
             study.proxy_rm_settings(proxy_rm_of(wildcards))

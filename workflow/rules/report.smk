@@ -50,7 +50,8 @@ rule report_tables:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 150,
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(150),
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         code=code("report_tables"),
     shell:
@@ -78,7 +79,8 @@ rule report_run:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 150,
+        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(150),
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         config=lambda wildcards: as_param(study),
         code=code("report_run"),

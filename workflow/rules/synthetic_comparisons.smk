@@ -11,7 +11,7 @@ STEPS
     synthetic_comparisons   score both with the gold RM; the higher score is chosen, always
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule synthetic_responses:
@@ -27,7 +27,9 @@ rule synthetic_responses:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_responses(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.synthetic_responses(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.synthetic_responses(study),
     params:
         config=lambda wildcards: as_param(study.synthetic_response_settings()),
         code=code("synthetic_responses"),
@@ -51,7 +53,10 @@ rule synthetic_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.synthetic_comparisons(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.synthetic_comparisons(study)),
+        runtime=lambda wildcards, attempt: attempt
+        * run_time.synthetic_comparisons(study),
     params:
         config=lambda wildcards: as_param(study.label_settings()),
         code=code("synthetic_comparisons"),
