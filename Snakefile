@@ -43,6 +43,11 @@ else:
     include: "workflow/rules/human_files.smk"
 
 
+if study.is_of_hub:
+
+    include: "workflow/rules/hub_data.smk"
+
+
 include: "workflow/rules/policies.smk"
 include: "workflow/rules/gold_rm.smk"
 include: "workflow/rules/synthetic_comparisons.smk"

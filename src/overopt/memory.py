@@ -14,6 +14,7 @@ import math
 import os.path
 
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig
+from overopt.hub.local_files import local_files, size_of
 from overopt.study import Study
 from overopt.training_config import TransformerConfig
 
@@ -24,19 +25,29 @@ _TOKEN = 60e-6
 _POOL_TOKEN = 75e-6
 """The same in a pool, which a job holds as a table and joined."""
 _WORLD_VOCABULARY = 176
+_OF_HUB = 400e6
+"""Bytes of a large data set of comparisons as jsonl (ultrafeedback_binarized has 390 MB)."""
+_EXPANSION = 3
+"""Of text, from Parquet or gzip to jsonl."""
+HUMAN_DATA = ("comparisons", "demonstrations")
 
 
 def demonstrations(study: Study) -> int:
     """Prompts and demonstrations, of the embedded world or from files."""
     if isinstance(study.data, EmbeddedDataConfig):
         return _rounded(200 + 0.5e-3 * study.data.num_demonstrations)
-    return _of_files(study.data)
+    return _of_files(study)
+
+
+def hub_data(study: Study) -> int:
+    """Human data of the hub, read and written row by row but held once."""
+    return _rounded(330 + 4e-6 * _size_of_files(study))
 
 
 def human_comparisons(study: Study) -> int:
     """Human comparisons, judged in the embedded world or from files."""
-    if isinstance(study.data, FileDataConfig):
-        return _of_files(study.data)
+    if not isinstance(study.data, EmbeddedDataConfig):
+        return _of_files(study)
     return _rounded(_MODELS + _human_pairs(study) + _sampling(study, study.main_policy))
 
 
@@ -135,9 +146,25 @@ def _rounded(megabytes: float) -> int:
     return 10 * math.ceil(megabytes / 10)
 
 
-def _of_files(data: FileDataConfig) -> int:
-    size = os.path.getsize(data.demonstrations) + os.path.getsize(data.comparisons)
-    return _rounded(230 + 7e-6 * size)
+def _of_files(study: Study) -> int:
+    return _rounded(230 + 7e-6 * _size_of_files(study))
+
+
+def _size_of_files(study: Study) -> float:
+    """Bytes of the human data as jsonl; estimated where it has not been read yet."""
+    data = study.data
+    if isinstance(data, EmbeddedDataConfig):
+        return 0
+    if isinstance(data, FileDataConfig):
+        return size_of([data.demonstrations, data.comparisons])
+    read = [f"results/{study.name}/data/hub/{name}.jsonl" for name in HUMAN_DATA]
+    if all(map(os.path.isfile, read)):
+        return size_of(read)
+    sources = [source for source in (data.comparisons, data.demonstrations) if source]
+    return sum(
+        _OF_HUB if source.revision else _EXPANSION * size_of(local_files(source))
+        for source in sources
+    )
 
 
 def _language_model(study: Study, shape: TransformerConfig, batch_size: int) -> int:
@@ -197,7 +224,7 @@ def _sampling(study: Study, policy_size: str) -> float:
 def _distributions(study: Study, num_sequences: int) -> float:
     """Over the vocabulary, at every response token, five times."""
     data = study.data
-    words = data.vocabulary_size if isinstance(data, FileDataConfig) else _WORLD_VOCABULARY
+    words = _WORLD_VOCABULARY if isinstance(data, EmbeddedDataConfig) else data.vocabulary_size
     return 5 * 4e-6 * num_sequences * study.text.max_response_tokens * words
 
 

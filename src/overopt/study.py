@@ -27,6 +27,7 @@ from overopt.errors import UserError
 from overopt.figures.config import FigureSettings
 from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
+from overopt.hub.config import HubDataConfig, HubSettings
 from overopt.keep import KeepConfig
 from overopt.policy.config import LanguageModelSettings, SamplingSettings
 from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
@@ -48,7 +49,9 @@ from overopt.training_config import OptimizationConfig, TextConfig, TransformerC
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 SizeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$", max_length=32)]
 MAX_FAULTS_SHOWN = 50
-DataConfig = Annotated[EmbeddedDataConfig | FileDataConfig, Field(discriminator="source")]
+DataConfig = Annotated[
+    EmbeddedDataConfig | FileDataConfig | HubDataConfig, Field(discriminator="source")
+]
 
 
 class PolicyConfig(TransformerConfig):
@@ -110,6 +113,11 @@ class Study(StrictModel):
     def is_embedded(self) -> bool:
         """Whether the study runs in the embedded world."""
         return isinstance(self.data, EmbeddedDataConfig)
+
+    @property
+    def is_of_hub(self) -> bool:
+        """Whether the human data comes from the hub, or from a folder in its layout."""
+        return isinstance(self.data, HubDataConfig)
 
     # What the DAG is made of.
 
@@ -185,12 +193,23 @@ class Study(StrictModel):
 
     def demonstration_settings(self) -> EmbeddedDemonstrationSettings | FileSettings:
         """Settings of the job that makes or reads prompts and demonstrations."""
-        if isinstance(self.data, FileDataConfig):
+        if isinstance(self.data, FileDataConfig | HubDataConfig):
             return FileSettings(splits=self.splits, vocabulary_size=self.data.vocabulary_size)
         return EmbeddedDemonstrationSettings(
             num_demonstrations=self.data.num_demonstrations,
             splits=self.splits,
             seed=self._seed("demonstrations"),
+        )
+
+    def hub_settings(self) -> HubSettings:
+        """Settings of the job that fetches human data of the hub."""
+        if not isinstance(self.data, HubDataConfig):
+            raise TypeError("the human data of this study is not of the hub")
+        return HubSettings(
+            comparisons=self.data.comparisons,
+            demonstrations=self.data.demonstrations,
+            max_prompt_characters=self.data.max_prompt_characters,
+            seed=self._seed("hub_data"),
         )
 
     def embedded_comparison_settings(self) -> EmbeddedComparisonSettings:

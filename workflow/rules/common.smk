@@ -83,6 +83,13 @@ def beside(path, names):
     return [f"{path}/{name}" for name in names]
 
 
+def human_file(name):
+    """The jsonl file of demonstrations or comparisons: the user's own, or read from the hub."""
+    if study.is_of_hub:
+        return f"<results>/data/hub/{name}.jsonl"
+    return getattr(study.data, name)
+
+
 def proxy_rm_of(wildcards):
     """The proxy RM that the wildcards of a path name."""
     return ProxyRM(
