@@ -28,6 +28,7 @@ from overopt.figures.config import FigureSettings
 from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
 from overopt.hub.config import HubDataConfig, HubSettings
+from overopt.keep import KeepConfig
 from overopt.model_config import CheckpointSettings, ModelConfig
 from overopt.policy.config import BackboneConfig, LanguageModelSettings, SamplingSettings
 from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
@@ -103,6 +104,7 @@ class Study(StrictModel):
     ppo: PPOConfig = Field(description="PPO.")
     grid: GridConfig = Field(description="Which cells are computed.")
     analysis: AnalysisConfig = Field(description="Fits and intervals.")
+    keep: KeepConfig = Field(default=KeepConfig(), description="Large files that stay.")
 
     @property
     def is_embedded(self) -> bool:
