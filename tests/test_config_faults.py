@@ -79,7 +79,7 @@ FAULTS: list[tuple[Edit, str]] = [
     (
         put("policies/small/embedded", 1),
         "policies.small.embedded: unknown key; expected one of checkpoint, revision, hidden_size, "
-        "num_layers, num_heads, learning_rate, batch_size, num_epochs, ppo_learning_rate",
+        "num_layers, num_heads, learning_rate, batch_size, num_epochs, ppo_learning_rate, compute",
     ),
     (remove("text"), "text: missing; add it (Lengths, in tokens)"),
     (remove("seed"), "seed: missing; add it (Every job's seed derives from it and the job's key)"),

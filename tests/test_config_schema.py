@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from overopt.analysis_config import AnalysisConfig
+from overopt.compute_config import ComputeConfig
 from overopt.config_schema import schema_text, study_schema
 from overopt.data_config import (
     AnnotatorConfig,
@@ -112,6 +113,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`grid`": GridConfig,
     "`grid.sweeps.NAME`": SweepConfig,
     "`analysis`": AnalysisConfig,
+    "`compute`": ComputeConfig,
 }
 README = (CONFIG / "README.md").read_text(encoding="utf-8")
 

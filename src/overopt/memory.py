@@ -78,12 +78,14 @@ def human_comparisons(study: Study) -> int:
 def policy(study: Study, policy_size: str) -> int:
     """Supervised fine-tuning of a policy."""
     config = study.policies[policy_size]
-    return _language_model(study, shape_of(config), config.batch_size)
+    processes = study.policy_compute(policy_size).num_processes
+    return processes * _language_model(study, shape_of(config), config.batch_size)
 
 
 def backbone(study: Study, proxy_size: str) -> int:
     """Pre-training of a proxy RM's backbone."""
-    return _language_model(
+    processes = study.proxy_compute(proxy_size).num_processes
+    return processes * _language_model(
         study, shape_of(study.proxy_sizes[proxy_size]), study.backbone.batch_size
     )
 
@@ -91,7 +93,8 @@ def backbone(study: Study, proxy_size: str) -> int:
 def gold_rm(study: Study) -> int:
     """Training of the gold RM."""
     activations = _activations(study, _gold_shape(study), 2 * study.gold_rm.batch_size)
-    return _rounded(_MODELS + _human_pairs(study) + activations)
+    processes = study.gold_rm_compute().num_processes
+    return processes * _rounded(_MODELS + _human_pairs(study) + activations)
 
 
 def synthetic_responses(study: Study) -> int:
@@ -109,7 +112,8 @@ def proxy_rm(study: Study, proxy_size: str) -> int:
     activations = _activations(
         study, shape_of(study.proxy_sizes[proxy_size]), 2 * study.proxy_rm.batch_size
     )
-    return _rounded(_MODELS + _synthetic_pairs(study) + activations)
+    processes = study.proxy_compute(proxy_size).num_processes
+    return processes * _rounded(_MODELS + _synthetic_pairs(study) + activations)
 
 
 def pool(study: Study, policy_size: str) -> int:
@@ -144,7 +148,10 @@ def ppo(study: Study, policy_size: str) -> int:
     episodes = math.ceil(study.ppo.batch_size / study.ppo.num_mini_batches)
     evaluated = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
     activations = _activations(study, shape_of(study.policies[policy_size]), episodes)
-    return _rounded(_MODELS + 50 + activations + _distributions(study, max(episodes, evaluated)))
+    processes = study.policy_compute(policy_size).num_processes
+    return processes * _rounded(
+        _MODELS + 50 + activations + _distributions(study, max(episodes, evaluated))
+    )
 
 
 def fits(study: Study) -> int:

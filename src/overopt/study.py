@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from overopt.analysis_config import AnalysisConfig, AnalysisSettings
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.compute_config import ComputeConfig
 from overopt.config_faults import parse_sections, printable, refuse_excess
 from overopt.data_config import (
     EmbeddedComparisonSettings,
@@ -65,6 +66,9 @@ class PolicyConfig(ModelConfig):
         default=2, ge=0, description="Passes over the demonstrations; 0: the checkpoint as it is."
     )
     ppo_learning_rate: PositiveFloat = Field(description="Learning rate under PPO.")
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="Keys that differ from `compute` for this policy."
+    )
 
 
 class ProxySizeConfig(ModelConfig):
@@ -75,6 +79,9 @@ class ProxySizeConfig(ModelConfig):
         default=True,
         description="False for sizes too small to leave chance (footnote 3): trends leave them "
         "out, figures 11 and 12 show them.",
+    )
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="Keys that differ from `compute` for this size."
     )
 
 
@@ -104,6 +111,9 @@ class Study(StrictModel):
     ppo: PPOConfig = Field(description="PPO.")
     grid: GridConfig = Field(description="Which cells are computed.")
     analysis: AnalysisConfig = Field(description="Fits and intervals.")
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="How training jobs use the hardware."
+    )
     keep: KeepConfig = Field(default=KeepConfig(), description="Large files that stay.")
 
     @property
@@ -197,6 +207,21 @@ class Study(StrictModel):
         grid = self.grid.model_copy(update={"sweeps": {name: sweep}})
         return self.model_copy(update={"grid": grid})
 
+    # The hardware of each training job.
+
+    def policy_compute(self, policy_size: str) -> ComputeConfig:
+        """Of a policy's training, and of PPO."""
+        return self.compute.overridden_by(self.policies[policy_size].compute)
+
+    def gold_rm_compute(self) -> ComputeConfig:
+        """Of the gold RM's training: as the policy it starts from."""
+        backbone = self.gold_rm.backbone
+        return self.compute if backbone is None else self.policy_compute(backbone)
+
+    def proxy_compute(self, proxy_size: str) -> ComputeConfig:
+        """Of the training of proxy RMs of this size and of their backbones."""
+        return self.compute.overridden_by(self.proxy_sizes[proxy_size].compute)
+
     # The settings of each job: exactly what it uses, with its own seed.
 
     def _seed(self, *key: object) -> int:
@@ -247,6 +272,7 @@ class Study(StrictModel):
                 num_epochs=policy.num_epochs,
             ),
             text=self.text,
+            numerics=self.policy_compute(policy_size).numerics,
             seed=self._seed("policy", policy_size),
         )
 
@@ -265,6 +291,7 @@ class Study(StrictModel):
                 num_epochs=gold.num_epochs,
             ),
             text=self.text,
+            numerics=self.gold_rm_compute().numerics,
             seed=self._seed("gold_rm", self.gold_rm.seed),
             subset_seed=self._seed("human_comparisons", "subset"),
         )
@@ -299,6 +326,7 @@ class Study(StrictModel):
                 num_epochs=self.backbone.num_epochs,
             ),
             text=self.text,
+            numerics=self.proxy_compute(proxy_size).numerics,
             seed=self._seed("backbone", proxy_size, seed),
         )
 
@@ -318,6 +346,7 @@ class Study(StrictModel):
                 num_epochs=proxy_rm.num_epochs,
             ),
             text=self.text,
+            numerics=self.proxy_compute(proxy_rm.proxy_size).numerics,
             seed=self._seed("proxy_rm", proxy_rm.proxy_size, proxy_rm.seed),
             subset_seed=self._seed("synthetic_comparisons", "subset", proxy_rm.seed),
         )
@@ -372,6 +401,7 @@ class Study(StrictModel):
             num_evaluation_prompts=self.best_of_n.num_prompts,
             has_hidden_utility=self.is_embedded,
             text=self.text,
+            numerics=self.policy_compute(run.policy_size).numerics,
             seed=self._seed("ppo", run.model_dump_json()),
         )
 

@@ -1,10 +1,12 @@
-"""Settings that every training job shares: the shape of a model, its optimization, its text."""
+"""Settings that training jobs share: shape of a model, optimization, text, numerics."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from overopt.strict_model import StrictModel
+
+Precision = Literal["fp32", "bf16"]
 
 
 class TransformerConfig(StrictModel):
@@ -53,3 +55,18 @@ class TextConfig(StrictModel):
     def context_length(self) -> int:
         """Tokens of prompt and response together."""
         return self.max_prompt_tokens + self.max_response_tokens
+
+
+class Numerics(StrictModel):
+    """What changes the numbers of a training job."""
+
+    precision: Precision = Field(
+        default="fp32",
+        description="Of the body's matrix products in training. Weights, heads, scores, "
+        "log-probabilities and losses are fp32 under both.",
+    )
+    lora_rank: PositiveInt | None = Field(
+        default=None,
+        description="Rank of the adapters that are trained in place of the whole body (LoRA); "
+        "none: everything is trained.",
+    )

@@ -3,7 +3,7 @@
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from overopt.strict_model import StrictModel
-from overopt.training_config import OptimizationConfig, TextConfig, TransformerConfig
+from overopt.training_config import Numerics, OptimizationConfig, TextConfig, TransformerConfig
 
 
 class BackboneConfig(StrictModel):
@@ -21,6 +21,7 @@ class LanguageModelSettings(StrictModel):
     shape: TransformerConfig | None = Field(description="From scratch; None: from a checkpoint.")
     optimization: OptimizationConfig
     text: TextConfig
+    numerics: Numerics = Numerics()
     seed: NonNegativeInt
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from overopt.cells import ProxyRM
 from overopt.model_config import CheckpointConfig
 from overopt.strict_model import StrictModel
-from overopt.training_config import OptimizationConfig, TextConfig
+from overopt.training_config import Numerics, OptimizationConfig, TextConfig
 
 
 class GoldRMConfig(CheckpointConfig):
@@ -83,6 +83,7 @@ class RewardModelSettings(StrictModel):
     num_validation: PositiveInt
     optimization: OptimizationConfig
     text: TextConfig
+    numerics: Numerics = Numerics()
     seed: NonNegativeInt
     subset_seed: NonNegativeInt = Field(
         description="Seed of the random subset of comparisons, shared by all sizes of a seed."
