@@ -43,8 +43,28 @@ else:
     include: "workflow/rules/human_files.smk"
 
 
+if study.is_of_hub:
+
+    include: "workflow/rules/hub_data.smk"
+
+
 include: "workflow/rules/policies.smk"
-include: "workflow/rules/gold_rm.smk"
+
+
+if study.gold_rm.is_published:
+
+    include: "workflow/rules/published_gold_rm.smk"
+
+else:
+
+    include: "workflow/rules/gold_rm.smk"
+
+
+if study.checkpoints():
+
+    include: "workflow/rules/checkpoints.smk"
+
+
 include: "workflow/rules/synthetic_comparisons.smk"
 include: "workflow/rules/proxy_rms.smk"
 include: "workflow/rules/best_of_n.smk"

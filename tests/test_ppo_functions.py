@@ -44,7 +44,8 @@ def with_garbage(values: torch.Tensor, garbage: float) -> torch.Tensor:
 def episodes_of(prompts: list[list[int]], responses: list[list[int]]) -> Episodes:
     ids = torch.as_tensor(pad_right(responses, 0, width=8))
     lengths = torch.tensor([len(response) for response in responses])
-    return Episodes.of(prompts, Responses(ids, lengths, torch.zeros(ids.shape)))
+    is_cut = torch.tensor([response[-1] != 2 for response in responses])
+    return Episodes.of(prompts, Responses(ids, lengths, torch.zeros(ids.shape), is_cut))
 
 
 def distributions_of(policy, episodes: Episodes) -> torch.Tensor:

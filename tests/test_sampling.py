@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from overopt.policy import sampling
+from overopt.policy import gpt2_decoder, sampling
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.tokens import pad_right
 
@@ -83,13 +83,13 @@ def assert_well_formed(responses: Responses, max_response_tokens: int) -> None:
 def compactions(monkeypatch) -> list[int]:
     """Sizes of the cache after each removal of finished rows."""
     kept_rows: list[int] = []
-    keep = sampling._Decoder.keep
+    keep = gpt2_decoder.GPT2Decoder.keep
 
     def counting_keep(self, rows):
         kept_rows.append(len(rows))
         keep(self, rows)
 
-    monkeypatch.setattr(sampling._Decoder, "keep", counting_keep)
+    monkeypatch.setattr(gpt2_decoder.GPT2Decoder, "keep", counting_keep)
     return kept_rows
 
 

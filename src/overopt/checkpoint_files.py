@@ -3,7 +3,8 @@ A checkpoint folder is data: weights as safetensors, settings as JSON, and nothi
 
 Two things in such a folder would run code as they are loaded: a pickle (`pytorch_model.bin`) and
 modules that its settings name (`auto_map`, what transformers calls `trust_remote_code`). Neither is
-ever read, and no setting of a study changes that.
+ever read, and no setting of a study changes that. Nor is an adapter: transformers would apply one
+that it finds beside a model, whatever the model.
 """
 
 import json
@@ -12,6 +13,8 @@ from pathlib import Path
 from overopt.errors import UserError
 
 WEIGHTS = "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
+ADAPTER = "adapter_config.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _SETTINGS = ("config.json", "tokenizer_config.json")
 _LONGEST_CAUSE = 200
@@ -20,7 +23,8 @@ _LONGEST_CAUSE = 200
 def require_weights(folder: Path) -> None:
     """Raise `UserError` where a folder has no config.json or no weights as safetensors."""
     for name in ("config.json", WEIGHTS):
-        if (folder / name).is_file():
+        # Large published checkpoints come in parts, with an index.
+        if (folder / name).is_file() or (name == WEIGHTS and (folder / INDEX).is_file()):
             continue
         pickles = sorted(path.name for kind in _PICKLES for path in folder.glob(kind))
         never = f" ({', '.join(pickles)}: a pickle can run code and is never read)"
@@ -32,7 +36,12 @@ def require_weights(folder: Path) -> None:
 
 
 def refuse_own_code(folder: Path) -> None:
-    """Raise `UserError` where the settings of a checkpoint name code of its own."""
+    """Raise `UserError` where the settings of a checkpoint name code of its own, or an adapter."""
+    if (folder / ADAPTER).exists():
+        raise UserError(
+            f"{folder}: holds an adapter ({ADAPTER}), which would change the model. Merge it into "
+            "the weights (peft's merge_and_unload) and save the model without it."
+        )
     for name in _SETTINGS:
         path = folder / name
         if not path.is_file():

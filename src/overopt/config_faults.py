@@ -8,7 +8,7 @@ whatever was written after `--config`.
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -51,7 +51,9 @@ _EXPECTED = {
 PATTERNS_IN_WORDS = {
     r"^[A-Za-z0-9][A-Za-z0-9_-]*$": "letters, digits, - and _, with a letter or digit first",
     r"^[A-Za-z0-9]+$": "a name of letters and digits only",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "a commit of 40 hex digits, or the name of a tag or branch",
     r"^[a-z][a-z0-9_]*$": "lower-case letters, digits and _, with a letter first",
+    r"^[0-9a-f]{40}$": "a commit of 40 hexadecimal digits (a branch or a tag can move)",
 }
 _NOT_FINITE = ("inf", "infinity", "nan")
 
@@ -257,6 +259,8 @@ def _at(annotation: object, location: Sequence[str | int]) -> object:
 
 
 def _fields(annotation: object) -> Mapping[str, FieldInfo]:
+    if NoneType in get_args(annotation):  # a section that may be left out
+        return _fields(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation.model_fields
     return {}

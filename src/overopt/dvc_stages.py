@@ -22,6 +22,7 @@ import yaml
 from overopt.config_file import read_config_file
 from overopt.data_config import FileDataConfig
 from overopt.errors import UserError
+from overopt.hub.config import HubDataConfig
 from overopt.study import Study, read_study
 
 # Coarse on purpose: a stage that DVC calls without need costs one call of Snakemake that does
@@ -77,6 +78,9 @@ def study_stages(study: Study) -> list[Stage]:
     sources: list[str] = []
     if isinstance(study.data, FileDataConfig):
         sources = [str(study.data.demonstrations), str(study.data.comparisons)]
+    if isinstance(study.data, HubDataConfig):
+        hub = [study.data.comparisons, study.data.demonstrations]
+        sources = [source.dataset for source in hub if source and source.revision is None]
     curves = ["best_of_n"]
     curves += ["deep_best_of_n"] if study.deep_best_of_n_runs() else []
     curves += ["ppo"] if study.ppo_runs() else []
@@ -92,6 +96,7 @@ def study_stages(study: Study) -> list[Stage]:
                 "data/demonstrations.parquet",
                 "data/demonstrations_record.json",
                 "data/tokenizer",
+                *(["data/hub"] if study.is_of_hub else []),
             ],
         ),
         Stage(

@@ -2,12 +2,18 @@
 
 import math
 import os.path
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
+from pathlib import PurePosixPath
 
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig, SplitConfig
 from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
+from overopt.hub.config import HubDataConfig, HubDatasetConfig
+from overopt.hub.local_files import MAX_FILES, files_of
+from overopt.model_config import CheckpointConfig
+from overopt.policy.config import BackboneConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.reward_model.config import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
 from overopt.splits import assign_split
@@ -19,6 +25,8 @@ EMBEDDED_TEXT = {"max_prompt_tokens": 10, "max_response_tokens": 24}
 SMALLEST_VOCABULARY = 259
 MAX_CELLS = 100_000
 """Of one sweep; Snakemake takes minutes to plan as many jobs."""
+DataConfig = EmbeddedDataConfig | FileDataConfig | HubDataConfig
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _AXES = (
     *("methods", "policy_sizes", "proxy_sizes", "num_comparisons"),
     *("num_epochs", "labels", "kl_coefs"),
@@ -55,7 +63,8 @@ def _check_policies(
     policies: Collection[str], main_policy: str, gold_rm: GoldRMConfig
 ) -> Iterator[str]:
     yield from _undefined("main_policy", [main_policy], policies, "policies")
-    yield from _undefined("gold_rm.backbone", [gold_rm.backbone], policies, "policies")
+    if gold_rm.backbone is not None:
+        yield from _undefined("gold_rm.backbone", [gold_rm.backbone], policies, "policies")
 
 
 def _check_comparison_policy(
@@ -64,6 +73,63 @@ def _check_comparison_policy(
     if synthetic.policy is not None:
         yield from _undefined(
             "synthetic_comparisons.policy", [synthetic.policy], policies, "policies"
+        )
+
+
+def _check_checkpoints(
+    policies: Mapping[str, object],
+    proxy_sizes: Mapping[str, object],
+    gold_rm: GoldRMConfig,
+    backbone: BackboneConfig,
+) -> Iterator[str]:
+    models: dict[str, object] = {f"policies.{name}": model for name, model in policies.items()}
+    models |= {f"proxy_sizes.{name}": model for name, model in proxy_sizes.items()}
+    models["gold_rm"] = gold_rm
+    for key, model in models.items():
+        if not isinstance(model, CheckpointConfig):
+            continue  # a size with faults
+        if fault := _checkpoint_fault(model):
+            yield f"{key}.{fault}"
+        is_untrained = getattr(model, "num_epochs", backbone.num_epochs) == 0
+        if is_untrained and model.checkpoint is None:
+            owner = key if hasattr(model, "num_epochs") else "backbone"
+            yield (
+                f"{owner}.num_epochs: 0, but {key} starts from random weights; give at least 1, or "
+                "a checkpoint"
+            )
+
+
+def _checkpoint_fault(model: CheckpointConfig) -> str | None:
+    path = model.checkpoint
+    if path is None:
+        return None
+    if special := sorted(set("{}<").intersection(path)):
+        return f"checkpoint: {path!r} holds {' and '.join(special)}, which Snakemake would replace"
+    if not path.isprintable() or not path.strip():
+        return f"checkpoint: {path!r}; give a folder or a repository of the hub"
+    if model.revision is None:
+        if os.path.isfile(os.path.join(path, "config.json")):
+            return None
+        found = "has no config.json" if os.path.isdir(path) else "is no folder here"
+        return (
+            f"checkpoint: {path!r} {found}; give the folder of a transformers checkpoint, or, for "
+            "a repository of the hub, its revision too (a commit)"
+        )
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path):
+        return (
+            f"checkpoint: {path!r} has a revision, but is no name of a repository; write "
+            "owner/name, or remove revision for a local folder"
+        )
+    return None
+
+
+def _check_gold_data(
+    data: EmbeddedDataConfig | FileDataConfig, gold_rm: GoldRMConfig
+) -> Iterator[str]:
+    if isinstance(data, EmbeddedDataConfig) and gold_rm.is_published:
+        yield (
+            "gold_rm.checkpoint: no published reward model knows the embedded world; train one "
+            "(backbone, num_comparisons, learning_rate), or give your own data"
         )
 
 
@@ -162,7 +228,7 @@ def _check_rm_learning_rates(
             )
 
 
-def _check_files(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str]:
+def _check_files(data: DataConfig) -> Iterator[str]:
     if not isinstance(data, FileDataConfig):
         return
     for key, path in (("demonstrations", data.demonstrations), ("comparisons", data.comparisons)):
@@ -171,11 +237,64 @@ def _check_files(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str]:
                 f"data.{key}: {path!r} {fault}; give the path of a jsonl file, in a copy of the "
                 f"config or as --config 'data={{{key}: PATH}}'"
             )
-    if data.vocabulary_size < SMALLEST_VOCABULARY:
+    yield from _check_vocabulary(data.vocabulary_size)
+
+
+def _check_vocabulary(size: int) -> Iterator[str]:
+    if size < SMALLEST_VOCABULARY:
         yield (
-            f"data.vocabulary_size: {data.vocabulary_size} is too small; byte-level BPE needs "
+            f"data.vocabulary_size: {size} is too small; byte-level BPE needs "
             f"256 bytes and 3 special tokens, so give at least {SMALLEST_VOCABULARY}"
         )
+
+
+def _check_hub(data: DataConfig) -> Iterator[str]:
+    if not isinstance(data, HubDataConfig):
+        return
+    yield from _check_dataset("data.comparisons", data.comparisons)
+    if data.demonstrations is not None:
+        yield from _check_dataset("data.demonstrations", data.demonstrations)
+    yield from _check_vocabulary(data.vocabulary_size)
+
+
+def _check_dataset(key: str, config: HubDatasetConfig) -> Iterator[str]:
+    """With a revision it is a repository of the hub, without one a folder."""
+    dataset, data_dir = config.dataset, config.data_dir
+    is_repository = bool(_REPOSITORY.fullmatch(dataset))
+    if data_dir and not set(PurePosixPath(data_dir).parts).isdisjoint(("/", "..")):
+        yield f"{key}.data_dir: {data_dir!r} leads out of the data set; name a folder inside of it"
+    elif config.revision is not None:
+        if not is_repository:
+            yield (
+                f"{key}.dataset: {dataset!r} is no repository of the hub; write OWNER/NAME, or "
+                "leave revision out to read a local folder"
+            )
+    elif os.path.isdir(dataset):
+        yield from _check_folder(key, dataset, data_dir)
+    elif is_repository:
+        yield (
+            f"{key}.revision: missing; {dataset} of the hub needs the commit that is meant: take "
+            f"it from https://huggingface.co/datasets/{dataset}/commits/main (there is no local "
+            "folder of this name either)"
+        )
+    else:
+        yield f"{key}.dataset: {dataset!r} is no folder; give OWNER/NAME of the hub, or a folder"
+
+
+def _check_folder(key: str, folder: str, data_dir: str | None) -> Iterator[str]:
+    files = files_of(folder, data_dir)
+    if not files:
+        where = os.path.join(folder, data_dir or "")
+        yield f"{key}.dataset: {where!r} holds no files; give the folder of a data set"
+    if len(files) > MAX_FILES:
+        yield (
+            f"{key}.dataset: {folder!r} holds more than {MAX_FILES:,} files; give the folder of "
+            "one data set"
+        )
+        return
+    for file in files:
+        if fault := _path_fault(file):
+            yield f"{key}.dataset: the file {file!r} {fault}"
 
 
 def _path_fault(path: str) -> str | None:
@@ -192,7 +311,7 @@ def _path_fault(path: str) -> str | None:
     return "is no regular file" if os.path.exists(path) else "does not exist"
 
 
-def _check_embedded(data: EmbeddedDataConfig | FileDataConfig, text: TextConfig) -> Iterator[str]:
+def _check_embedded(data: DataConfig, text: TextConfig) -> Iterator[str]:
     if not isinstance(data, EmbeddedDataConfig):
         return
     for key, expected in EMBEDDED_TEXT.items():
@@ -200,7 +319,7 @@ def _check_embedded(data: EmbeddedDataConfig | FileDataConfig, text: TextConfig)
             yield f"text.{key}: found {found}; the embedded world needs {expected}: write that"
 
 
-def _check_candidates(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str]:
+def _check_candidates(data: DataConfig) -> Iterator[str]:
     if not isinstance(data, EmbeddedDataConfig):
         return
     shares = data.candidates.policy_share + data.candidates.writer_share
@@ -212,7 +331,7 @@ def _check_candidates(data: EmbeddedDataConfig | FileDataConfig) -> Iterator[str
 
 
 def _check_evaluation_prompts(
-    data: EmbeddedDataConfig | FileDataConfig, splits: SplitConfig, best_of_n: BestOfNConfig
+    data: DataConfig, splits: SplitConfig, best_of_n: BestOfNConfig
 ) -> Iterator[str]:
     """Of files the prompts are known only once they are read; the pool's job checks them then."""
     if not isinstance(data, EmbeddedDataConfig) or any(_check_splits(splits)):
@@ -235,12 +354,15 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("splits",), _check_splits),
     (("policies", "main_policy", "gold_rm"), _check_policies),
     (("policies", "synthetic_comparisons"), _check_comparison_policy),
+    (("policies", "proxy_sizes", "gold_rm", "backbone"), _check_checkpoints),
+    (("data", "gold_rm"), _check_gold_data),
     (("best_of_n",), _check_pool),
     (("deep_best_of_n", "best_of_n", "grid"), _check_deep_pool),
     (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),
     (("grid",), _check_number_of_cells),
     (("proxy_sizes", "proxy_rm"), _check_rm_learning_rates),
     (("data",), _check_files),
+    (("data",), _check_hub),
     (("data",), _check_candidates),
     (("data", "text"), _check_embedded),
     (("data", "splits", "best_of_n"), _check_evaluation_prompts),

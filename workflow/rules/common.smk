@@ -74,9 +74,21 @@ def code(script):
     return code_digest(REPO / "workflow" / "scripts" / f"{script}.py", SOURCE)
 
 
+def kept(name, path):
+    """A file as it is where the study keeps it (`keep` of the config), else temporary."""
+    return path if getattr(study.keep, name) else temp(path)
+
+
 def beside(path, names):
     """Files of one folder."""
     return [f"{path}/{name}" for name in names]
+
+
+def human_file(name):
+    """The jsonl file of demonstrations or comparisons: the user's own, or read from the hub."""
+    if study.is_of_hub:
+        return f"<results>/data/hub/{name}.jsonl"
+    return getattr(study.data, name)
 
 
 def proxy_rm_of(wildcards):
@@ -96,6 +108,14 @@ def path_of(proxy_rm):
         f"{proxy_rm.proxy_size}/{proxy_rm.labels}-labels/{proxy_rm.num_comparisons}-comparisons/"
         f"{proxy_rm.num_epochs}-epochs/seed-{proxy_rm.seed}"
     )
+
+
+def start_of(model):
+    """What a language model starts from: a tokenizer and random weights, or a checkpoint."""
+    published = model.checkpoint_settings("language_model")
+    if published is None:
+        return "<results>/data/tokenizer/tokenizer.json"
+    return f"<results>/checkpoints/{published.slug}/model.safetensors"
 
 
 def alternatives(values):

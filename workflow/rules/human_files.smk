@@ -1,9 +1,9 @@
 """
-Human data from the user's own files.
+Human data from the user's own files, or as hub_data.smk has written it.
 
 INPUTS
-    data.demonstrations   jsonl with prompt, response
-    data.comparisons      jsonl with prompt, chosen, rejected
+    demonstrations        jsonl with prompt, response
+    comparisons           jsonl with prompt, chosen, rejected
 OUTPUTS
     data/prompts.parquet, data/demonstrations.parquet, data/tokenizer/
     data/human_comparisons.parquet
@@ -17,8 +17,8 @@ from overopt import memory, run_time
 
 rule demonstrations:
     input:
-        demonstrations_file=study.data.demonstrations,
-        comparisons_file=study.data.comparisons,
+        demonstrations_file=human_file("demonstrations"),
+        comparisons_file=human_file("comparisons"),
     output:
         prompts="<results>/data/prompts.parquet",
         demonstrations="<results>/data/demonstrations.parquet",
@@ -47,7 +47,7 @@ rule demonstrations:
 
 rule human_comparisons:
     input:
-        comparisons_file=study.data.comparisons,
+        comparisons_file=human_file("comparisons"),
         prompts="<results>/data/prompts.parquet",
     output:
         comparisons="<results>/data/human_comparisons.parquet",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification, GPT2LMHeadModel
 
+from overopt.architecture import Policy, backbone_of
 from overopt.policy.sampling import sample_responses
 from overopt.ppo.policy import (
     Episodes,
@@ -16,7 +16,7 @@ from overopt.ppo.policy import (
     token_log_distributions,
 )
 from overopt.ppo.sequence_kl import exact_kl, sampled_kl
-from overopt.reward_model.scoring import score_sequences
+from overopt.reward_model.scorer import Scorer
 
 HumanScores = Callable[[Episodes], np.ndarray]
 
@@ -35,21 +35,19 @@ class Evaluator:
     prompts: Sequence[Sequence[int]]
     num_responses: int
     max_response_tokens: int
-    ref_policy: GPT2LMHeadModel
-    proxy_rm: GPT2ForSequenceClassification
-    gold_rm: GPT2ForSequenceClassification
+    ref_policy: Policy
+    proxy_rm: Scorer
+    gold_rm: Scorer
     human_scores: HumanScores | None
 
     @torch.no_grad()
-    def evaluate(
-        self, policy: GPT2LMHeadModel, generator: torch.Generator
-    ) -> dict[str, list[float]]:
+    def evaluate(self, policy: Policy, generator: torch.Generator) -> dict[str, list[float]]:
         """Sample fresh responses; means per prompt of kl, kl_k1 and the scores, and the length."""
         prompts = repeat_prompts(self.prompts, self.num_responses)
         responses = sample_responses(policy, prompts, self.max_response_tokens, generator)
         episodes = Episodes.of(prompts, responses)
         distributions = {
-            name: token_log_distributions(model, response_states(model.transformer, episodes))
+            name: token_log_distributions(model, response_states(backbone_of(model), episodes))
             for name, model in (("policy", policy), ("ref", self.ref_policy))
         }
         logprobs = {
@@ -60,8 +58,8 @@ class Evaluator:
         measured = {
             "kl": kl.cpu().numpy(),
             "kl_k1": sampled_kl(logprobs["policy"], logprobs["ref"], episodes.mask).cpu().numpy(),
-            "proxy_score": score_sequences(self.proxy_rm, episodes.sequences),
-            "gold_score": score_sequences(self.gold_rm, episodes.sequences),
+            "proxy_score": self.proxy_rm.score(*episodes.parts),
+            "gold_score": self.gold_rm.score(*episodes.parts),
             "response_length": episodes.lengths.cpu().numpy(),
         }
         if self.human_scores is not None:

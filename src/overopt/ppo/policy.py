@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 
-from overopt.models import EOS_ID, PAD_ID
+from overopt.architecture import FILLER_ID, Policy, backbone_of, state_size, vocabulary_logits
 from overopt.policy.sampling import Responses
 from overopt.tokens import pad_right
 
@@ -23,6 +22,7 @@ class Episodes:
     prompt_lengths : int64 (B,).
     lengths : int64 (B,), response tokens, `<eos>` included.
     response_ids : int64 (B, T), right-padded; T is the longest response.
+    is_cut : bool (B,), where the limit came before `<eos>`; one that ends there is not cut.
     """
 
     sequences: list[list[int]]
@@ -30,6 +30,7 @@ class Episodes:
     prompt_lengths: torch.Tensor
     lengths: torch.Tensor
     response_ids: torch.Tensor
+    is_cut: torch.Tensor
 
     @classmethod
     def of(cls, prompts: Sequence[Sequence[int]], responses: Responses) -> "Episodes":
@@ -42,23 +43,24 @@ class Episodes:
         longest = int(responses.lengths.max())
         return cls(
             sequences=sequences,
-            input_ids=torch.as_tensor(pad_right(sequences, PAD_ID), device=device),
+            input_ids=torch.as_tensor(pad_right(sequences, FILLER_ID), device=device),
             prompt_lengths=torch.as_tensor([len(prompt) for prompt in prompts], device=device),
             lengths=responses.lengths,
             response_ids=responses.ids[:, :longest],
+            is_cut=responses.is_cut,
         )
+
+    @property
+    def parts(self) -> tuple[list[list[int]], list[list[int]]]:
+        """Token ids of the prompts, and of the responses."""
+        pairs = list(zip(self.sequences, self.prompt_lengths.tolist(), strict=True))
+        return [s[:length] for s, length in pairs], [s[length:] for s, length in pairs]
 
     @property
     def mask(self) -> torch.Tensor:
         """Bool (B, T): True on response tokens."""
         positions = torch.arange(self.response_ids.shape[1], device=self.lengths.device)
         return positions < self.lengths[:, None]
-
-    @property
-    def is_cut(self) -> torch.Tensor:
-        """Bool (B,): True where the limit came before `<eos>`; one that ends there is not cut."""
-        last = self.response_ids.gather(1, self.lengths[:, None] - 1).squeeze(1)
-        return last != EOS_ID
 
     def select(self, rows: torch.Tensor) -> "Episodes":
         """These episodes only."""
@@ -68,6 +70,7 @@ class Episodes:
             prompt_lengths=self.prompt_lengths[rows],
             lengths=self.lengths[rows],
             response_ids=self.response_ids[rows],
+            is_cut=self.is_cut[rows],
         )
 
 
@@ -83,9 +86,9 @@ def response_states(backbone: torch.nn.Module, episodes: Episodes) -> torch.Tens
     return hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[2]))
 
 
-def token_log_distributions(policy: GPT2LMHeadModel, states: torch.Tensor) -> torch.Tensor:
+def token_log_distributions(policy: Policy, states: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of every token of the vocabulary, (B, T, V), in fp32."""
-    return F.log_softmax(policy.lm_head(states).float(), dim=-1)
+    return F.log_softmax(vocabulary_logits(policy, states).float(), dim=-1)
 
 
 def logprobs_of(log_distributions: torch.Tensor, response_ids: torch.Tensor) -> torch.Tensor:
@@ -99,10 +102,10 @@ class PolicyWithValueHead(torch.nn.Module):
     Difference from TRL: the value model is a head of the policy, not a copy of the reward model.
     """
 
-    def __init__(self, policy: GPT2LMHeadModel) -> None:
+    def __init__(self, policy: Policy) -> None:
         super().__init__()
         self.policy = policy
-        self.value_head = torch.nn.Linear(policy.config.n_embd, 1, device=policy.device)
+        self.value_head = torch.nn.Linear(state_size(policy), 1, device=policy.device)
         torch.nn.init.zeros_(self.value_head.weight)
         torch.nn.init.zeros_(self.value_head.bias)
 
@@ -114,7 +117,7 @@ class PolicyWithValueHead(torch.nn.Module):
         With a frozen trunk only the value head gets gradients.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_trunk_frozen):
-            states = response_states(self.policy.transformer, episodes)
+            states = response_states(backbone_of(self.policy), episodes)
         logprobs = logprobs_of(token_log_distributions(self.policy, states), episodes.response_ids)
         return logprobs, self.value_head(states).squeeze(-1).float()
 

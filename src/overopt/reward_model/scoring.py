@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers.models.gpt2.modeling_gpt2 import GPT2ForSequenceClassification
 
-from overopt.models import PAD_ID
+from overopt.architecture import FILLER_ID, RewardModel, backbone_of, score_head
 from overopt.tokens import pad_right
 
 BATCH_SIZE = 256
@@ -15,7 +14,7 @@ BATCH_SIZE = 256
 
 
 def score_batch(
-    reward_model: GPT2ForSequenceClassification, input_ids: torch.Tensor, lengths: torch.Tensor
+    reward_model: RewardModel, input_ids: torch.Tensor, lengths: torch.Tensor
 ) -> torch.Tensor:
     """Score (B,) read at the last real token of each sequence.
 
@@ -23,15 +22,15 @@ def score_batch(
     The index is `lengths - 1`, never found by searching for an id, so any token may occur in a
     response. Causal attention never looks to the right: padding needs no mask.
     """
-    hidden = reward_model.transformer(input_ids=input_ids, use_cache=False).last_hidden_state
+    hidden = backbone_of(reward_model)(input_ids=input_ids, use_cache=False).last_hidden_state
     last = hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
     # The head computes in fp32 under any precision of the body: rounded scores would tie.
-    return F.linear(last.float(), reward_model.score.weight.float()).squeeze(-1)
+    return F.linear(last.float(), score_head(reward_model).weight.float()).squeeze(-1)
 
 
 @torch.no_grad()
 def score_sequences(
-    reward_model: GPT2ForSequenceClassification,
+    reward_model: RewardModel,
     sequences: Sequence[Sequence[int]],
     batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
@@ -48,7 +47,7 @@ def score_sequences(
     scores = np.empty(len(distinct), dtype=np.float32)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        input_ids = pad_right([distinct[row] for row in rows], PAD_ID)
+        input_ids = pad_right([distinct[row] for row in rows], FILLER_ID)
         batch = score_batch(
             reward_model,
             torch.as_tensor(input_ids, device=reward_model.device),

@@ -1,0 +1,42 @@
+"""
+Human data of the hub, in the form of the user's own files.
+
+INPUTS
+    data.comparisons, data.demonstrations   data sets of the hub at a pinned commit, or folders
+OUTPUTS
+    data/hub/comparisons.jsonl      prompt, chosen, rejected
+    data/hub/demonstrations.jsonl   prompt, response
+STEPS
+    hub_data   fetch, read each data set in its own schema, write both files
+"""
+
+from overopt import memory
+from overopt.hub.local_files import local_files
+
+
+# Here, not on a compute node, which often has no way out to the hub.
+rule hub_data:
+    # The files of local folders, so that an edit there is noticed.
+    input:
+        comparisons_files=local_files(study.data.comparisons),
+        demonstrations_files=local_files(study.data.demonstrations),
+    output:
+        comparisons="<results>/data/hub/comparisons.jsonl",
+        demonstrations="<results>/data/hub/demonstrations.jsonl",
+        record="<results>/data/hub/record.json",
+    log:
+        "<results>/logs/hub_data.log",
+    localrule: True
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * memory.hub_data(study),
+    params:
+        config=lambda wildcards: as_param(study.hub_settings()),
+        code=code("hub_data"),
+    shell:
+        'set --; for file in {input:q}; do set -- "$@" --file "$file"; done;'
+        " python {REPO}/workflow/scripts/hub_data.py"
+        " --config {params.config:q} --code {params.code}"
+        ' "$@" --comparisons {output.comparisons} --demonstrations {output.demonstrations}'
+        " --record {output.record} > {log} 2>&1"

@@ -1,0 +1,20 @@
+"""Fetch human data of the hub, and write it in the form of the user's own files.
+
+python workflow/scripts/hub_data.py --config '{...}' [--file FOLDER/data/train.parquet ...]
+    --comparisons OUT.jsonl --demonstrations OUT.jsonl --record OUT.json
+"""
+
+from overopt.hub.config import HubSettings
+from overopt.hub.prepare import prepare_hub_data
+from overopt.job import Inputs, Job, Output, Settings, run
+
+
+def main(
+    job: Job, config: Settings, comparisons: Output, demonstrations: Output, file: Inputs = ()
+) -> None:
+    """`file`: the files of local folders, for the record; settings name the folders."""
+    prepare_hub_data(job, HubSettings.model_validate_json(config), comparisons, demonstrations)
+
+
+if __name__ == "__main__":
+    run(main)
