@@ -17,20 +17,21 @@ from overopt.strict_model import StrictModel
 class KeepConfig(StrictModel):
     """Large files that stay when the jobs that read them are done."""
 
-    ppo_policies: bool = Field(default=True, description="The policies that PPO ends with.")
-    proxy_rms: bool = Field(default=True, description="Proxy RMs.")
-    backbones: bool = Field(default=True, description="Backbones of the proxy RMs.")
+    ppo_policies: bool = Field(
+        default=True, description="Weights of the policies that PPO ends with."
+    )
+    proxy_rms: bool = Field(default=True, description="Weights of the proxy RMs.")
+    backbones: bool = Field(default=True, description="Weights of their backbones.")
     pools: bool = Field(default=True, description="Pools of responses, deep ones too.")
 
 
 _FILES = {
-    "ppo_policies": re.compile(
-        r"ppo/.*/(?!metrics\.json|run_record\.json)[^/]+\.(json|safetensors)"
-    ),
-    "proxy_rms": re.compile(r"proxy_rms/.*/(config\.json|tokenizer[^/]*\.json|model\.safetensors)"),
-    "backbones": re.compile(r"backbones/.*/(?!metrics\.json|run_record\.json)[^/]+"),
+    "ppo_policies": re.compile(r"ppo/.*/model\.safetensors"),
+    "proxy_rms": re.compile(r"proxy_rms/.*/model\.safetensors"),
+    "backbones": re.compile(r"backbones/.*/model\.safetensors"),
     "pools": re.compile(r"(deep_)?best_of_n/[^/]+/pool\.(parquet|safetensors)"),
 }
+"""By their path from the study's folder on. Of a model its weights go, the small files stay."""
 
 
 def is_temporary(keep: KeepConfig, path: str) -> bool:

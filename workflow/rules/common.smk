@@ -71,11 +71,12 @@ def code(script):
     return code_digest(REPO / "workflow" / "scripts" / f"{script}.py", SOURCE)
 
 
-def kept(name, paths):
-    """Files as they are where the study keeps them (`keep` of the config), else temporary."""
-    if getattr(study.keep, name):
-        return paths
-    return temp(paths) if isinstance(paths, str) else [temp(path) for path in paths]
+def kept(name, path):
+    """A file as it is where the study keeps it (`keep` of the config), else a temporary one.
+
+    For files that rules name as input: one that a rule finds beside its input would go too early.
+    """
+    return path if getattr(study.keep, name) else temp(path)
 
 
 def beside(path, names):

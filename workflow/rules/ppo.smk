@@ -20,12 +20,7 @@ rule ppo:
         proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
         gold_rm="<results>/gold_rm/model.safetensors",
     output:
-        kept(
-            "ppo_policies",
-            beside(
-                "<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>", POLICY_FILES
-            ),
-        ),
+        beside("<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>", POLICY_FILES),
         curve="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/curve.parquet",
         iterations="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/iterations.csv",
         metrics="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/metrics.json",

@@ -19,10 +19,7 @@ rule backbone:
         demonstrations="<results>/data/demonstrations.parquet",
         tokenizer="<results>/data/tokenizer/tokenizer.json",
     output:
-        kept(
-            "backbones",
-            beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
-        ),
+        beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
         model=kept(
             "backbones",
             "<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
@@ -55,7 +52,7 @@ rule proxy_rm:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
         backbone="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
     output:
-        kept("proxy_rms", beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES)),
+        beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES),
         model=kept("proxy_rms", "<results>/proxy_rms/<proxy_rm>/model.safetensors"),
         metrics="<results>/proxy_rms/<proxy_rm>/metrics.json",
         record="<results>/proxy_rms/<proxy_rm>/run_record.json",

@@ -1,6 +1,6 @@
 """On what a model runs: the keys of `compute`, with those of its own size over the study's."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from overopt.study import Study
@@ -22,6 +22,10 @@ class Compute:
     def num_gpus(self) -> int:
         """GPUs of a job: one a process."""
         return self.num_processes if self.gpu else 0
+
+    def alone(self) -> "Compute":
+        """The same for jobs that sample or score: only training takes several processes."""
+        return replace(self, num_processes=1)
 
 
 def policy_compute(study: Study, policy_size: str) -> Compute:

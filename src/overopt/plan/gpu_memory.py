@@ -51,18 +51,18 @@ def proxy_rm(study: Study, proxy_size: str) -> float:
 def gold_scores(study: Study) -> float:
     """Scoring by gold."""
     batch = texts(study, READING_BATCH)
-    return CUDA_CONTEXT + reading_bytes(gold_shape(study), gold_compute(study), batch)
+    return CUDA_CONTEXT + reading_bytes(gold_shape(study), gold_compute(study).alone(), batch)
 
 
 def proxy_scores(study: Study, proxy_size: str) -> float:
     """Scoring by a proxy RM."""
-    batch, compute = texts(study, READING_BATCH), proxy_compute(study, proxy_size)
+    batch, compute = texts(study, READING_BATCH), proxy_compute(study, proxy_size).alone()
     return CUDA_CONTEXT + reading_bytes(proxy_shape(study, proxy_size), compute, batch)
 
 
 def sampling(study: Study, policy_size: str, gpu: GpuModel = A100) -> float:
     """Sampling: weights and the cache of a batch, which fills the memory at most."""
-    compute = policy_compute(study, policy_size)
+    compute = policy_compute(study, policy_size).alone()
     return CUDA_CONTEXT + _sampling(study, policy_shape(study, policy_size), compute, gpu)
 
 

@@ -138,13 +138,14 @@ def ppo(study: Study, policy_size: str) -> Disk:
     shape = policy_shape(study, policy_size)
     scratch = state_bytes(shape, policy_compute(study, policy_size))
     size = model_bytes(shape)
-    disk = Disk.of(size, keeps(study, "ppo_policies"), scratch)
-    return Disk(disk.kept + _curve(study), disk.temporary, disk.scratch)
+    if keeps(study, "ppo_policies"):
+        return Disk(RECORDS + size + _curve(study), scratch=scratch)
+    return Disk(RECORDS + _curve(study), scratch=scratch + size)  # nothing reads it
 
 
 def keeps(study: Study, name: str) -> bool:
     """Whether the study keeps these files, by `keep` of the config."""
-    return bool(getattr(getattr(study, "keep", None), name, True))
+    return bool(getattr(study.keep, name))
 
 
 def _curve(study: Study) -> float:

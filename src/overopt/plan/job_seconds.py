@@ -68,13 +68,16 @@ def gold_rm(study: Study, gpu: GpuModel = A100) -> float:
 def synthetic_responses(study: Study, gpu: GpuModel = A100) -> float:
     """Sampling of the pairs that the gold RM labels."""
     size = study.comparison_policy
-    on, pairs = machine(policy_compute(study, size), gpu), 2 * num_synthetic_comparisons(study)
+    on, pairs = (
+        machine(policy_compute(study, size).alone(), gpu),
+        2 * num_synthetic_comparisons(study),
+    )
     return _sampling(on, policy_shape(study, size), texts(study, pairs))
 
 
 def synthetic_comparisons(study: Study, gpu: GpuModel = A100) -> float:
     """Labelling of the pairs by the gold RM."""
-    on, pairs = machine(gold_compute(study), gpu), 2 * num_synthetic_comparisons(study)
+    on, pairs = machine(gold_compute(study).alone(), gpu), 2 * num_synthetic_comparisons(study)
     return _scoring(on, gold_shape(study), texts(study, pairs))
 
 
@@ -91,19 +94,19 @@ def proxy_rm(
 
 def pool(study: Study, policy_size: str, gpu: GpuModel = A100) -> float:
     """Sampling of a policy's pool."""
-    on = machine(policy_compute(study, policy_size), gpu)
+    on = machine(policy_compute(study, policy_size).alone(), gpu)
     return _sampling(on, policy_shape(study, policy_size), pool_texts(study))
 
 
 def pool_gold_scores(study: Study, gpu: GpuModel = A100) -> float:
     """Scores of a pool by the gold RM."""
-    on = machine(gold_compute(study), gpu)
+    on = machine(gold_compute(study).alone(), gpu)
     return _scoring(on, gold_shape(study), pool_texts(study))
 
 
 def best_of_n(study: Study, proxy_size: str, gpu: GpuModel = A100) -> float:
     """Scores of a pool by a proxy RM, and the estimate for every n."""
-    on = machine(proxy_compute(study, proxy_size), gpu)
+    on = machine(proxy_compute(study, proxy_size).alone(), gpu)
     return _scoring(on, proxy_shape(study, proxy_size), pool_texts(study))
 
 
@@ -114,13 +117,13 @@ def tilted(study: Study) -> float:
 
 def deep_pool(study: Study, policy_size: str, gpu: GpuModel = A100) -> float:
     """Sampling of a policy's deep pool."""
-    on = machine(policy_compute(study, policy_size), gpu)
+    on = machine(policy_compute(study, policy_size).alone(), gpu)
     return _sampling(on, policy_shape(study, policy_size), deep_pool_texts(study))
 
 
 def deep_best_of_n(study: Study, proxy_size: str, gpu: GpuModel = A100) -> float:
     """Scores of a deep pool by a proxy RM, of its first responses and the best also by gold."""
-    deep, on = study.deep_best_of_n, machine(proxy_compute(study, proxy_size), gpu)
+    deep, on = study.deep_best_of_n, machine(proxy_compute(study, proxy_size).alone(), gpu)
     by_gold = texts(study, deep.num_prompts * deep.num_scored_responses)
     proxy = _scoring(on, proxy_shape(study, proxy_size), deep_pool_texts(study))
     return proxy + on.reading(gold_shape(study), by_gold)

@@ -101,7 +101,7 @@ class _Costs:
         disk = job_disk.deep_pool if is_deep else job_disk.pool
         return self.model(
             seconds(study, size, self.gpu),
-            policy_compute(study, size),
+            policy_compute(study, size).alone(),
             gpu_memory.sampling(study, size, self.gpu),
             host(study, size),
             disk(study),
@@ -111,7 +111,8 @@ class _Costs:
         """A job of the gold RM."""
         study = self._study
         needed = gpu_memory.gold_rm if is_training else gpu_memory.gold_scores
-        return self.model(seconds, gold_compute(study), needed(study), memory_mb, disk)
+        compute = gold_compute(study) if is_training else gold_compute(study).alone()
+        return self.model(seconds, compute, needed(study), memory_mb, disk)
 
     def _backbone(self, size: str) -> Cost:
         study = self._study
@@ -137,7 +138,7 @@ class _Costs:
         study = self._study
         return self.model(
             job_seconds.best_of_n(study, size, self.gpu),
-            proxy_compute(study, size),
+            proxy_compute(study, size).alone(),
             gpu_memory.proxy_scores(study, size),
             memory.best_of_n(study, size),
             job_disk.best_of_n(study),
@@ -147,7 +148,7 @@ class _Costs:
         study = self._study
         return self.model(
             job_seconds.deep_best_of_n(study, size, self.gpu),
-            proxy_compute(study, size),
+            proxy_compute(study, size).alone(),
             gpu_memory.proxy_scores(study, size) + gpu_memory.gold_scores(study),
             memory.deep_best_of_n(study),
             job_disk.deep_best_of_n(study),
@@ -194,7 +195,7 @@ def _gold_and_pairs(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
     size = study.comparison_policy
     sampled = costs.model(
         job_seconds.synthetic_responses(study, gpu),
-        policy_compute(study, size),
+        policy_compute(study, size).alone(),
         gpu_memory.sampling(study, size, gpu),
         memory.synthetic_responses(study),
         job_disk.synthetic_responses(study),

@@ -12,8 +12,10 @@ from overopt.study import Study
 CPU_ASSUMPTIONS = (
     "CPU: one core a job, at the speed of the machine of docs/planning.md (58 GFLOP/s in training)",
 )
-_HEAD = f"{'rule':<22} {'jobs':>6} {'h each':>8} {'h in all':>9} {'GPUs':>4} {'RAM':>8}"
-_HEAD += f" {'of a GPU':>8} {'kept':>8} {'temporary':>9}"
+_HEAD = (
+    f"{'rule':<22} {'jobs':>6} {'each':>9} {'in all':>9} {'GPUs':>4} {'RAM':>8}"
+    f" {'of a GPU':>8} {'kept':>8} {'temporary':>9}"
+)
 
 
 def describe_plan(study: Study, gpu: GpuModel) -> str:
@@ -30,7 +32,7 @@ def describe_plan(study: Study, gpu: GpuModel) -> str:
 def _row(plan: RulePlan) -> str:
     gpu = size(plan.gpu_memory) if plan.num_gpus else "-"
     return (
-        f"{plan.rule:<22} {plan.num_jobs:>6,} {hours(plan.longest):>8} {hours(plan.total):>9} "
+        f"{plan.rule:<22} {plan.num_jobs:>6,} {duration(plan.longest):>9} {duration(plan.total):>9} "
         f"{plan.num_gpus or '-':>4} {size(1e6 * plan.memory_mb):>8} {gpu:>8} "
         f"{size(plan.kept):>8} {size(plan.temporary) if plan.temporary else '-':>9}"
     )
@@ -44,11 +46,11 @@ def _totals(
     core_seconds = sum(plan.total for plan in rules if not plan.num_gpus)
     kept, temporary = (sum(getattr(plan, name) for plan in rules) for name in ("kept", "temporary"))
     scratch = max(plan.scratch for plan in rules)
-    lines = [f"CPU hours   {hours(core_seconds)} in jobs without a GPU"]
+    lines = [f"CPU         {duration(core_seconds)} in jobs without a GPU"]
     if gpu_seconds:
-        lines.append(f"GPU hours   {hours(gpu_seconds)} on {gpu.name}")
+        lines.append(f"GPU         {duration(gpu_seconds)} of a {gpu.name}")
     lines += [
-        f"At least    {hours(path.seconds)} h, however many run at once: {' > '.join(path.rules)}",
+        f"At least    {duration(path.seconds)}, however many run at once: {' > '.join(path.rules)}",
         f"Disk        {size(kept)} kept; at most {size(kept + temporary)} while it runs, and "
         f"up to {size(scratch)} for each training that runs",
     ]
@@ -76,16 +78,19 @@ def _assumptions(study: Study, rules: Sequence[RulePlan], gpu: GpuModel) -> list
         ]
     if not study.is_embedded:
         texts.append(f"texts are on average {ASSUMED_SHARE:.0%} of the limits of `text`")
+    texts.append("Snakemake itself takes 1.2 CPU seconds a job beside (measured)")
     texts.append("PPO runs to its last iteration: less where it reaches stop_kl before")
     return texts
 
 
-def hours(seconds: float) -> str:
-    """Hours with three significant digits; `<0.01` where there is less."""
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, with three significant digits."""
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.3g} min"
     number = seconds / 3600
-    if number < 0.01:
-        return "<0.01"
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    return f"{number:,.0f} h" if number >= 100 else f"{number:.3g} h"
 
 
 def size(num_bytes: float) -> str:
