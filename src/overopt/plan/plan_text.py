@@ -32,7 +32,8 @@ def describe_plan(study: Study, gpu: GpuModel) -> str:
 def _row(plan: RulePlan) -> str:
     gpu = size(plan.gpu_memory) if plan.num_gpus else "-"
     return (
-        f"{plan.rule:<22} {plan.num_jobs:>6,} {duration(plan.longest):>9} {duration(plan.total):>9} "
+        f"{plan.rule:<22} {plan.num_jobs:>6,} "
+        f"{duration(plan.longest):>9} {duration(plan.total):>9} "
         f"{plan.num_gpus or '-':>4} {size(1e6 * plan.memory_mb):>8} {gpu:>8} "
         f"{size(plan.kept):>8} {size(plan.temporary) if plan.temporary else '-':>9}"
     )
