@@ -86,7 +86,9 @@ def write_results(study: Study, folder: Path) -> None:
         write_curve(folder / curve_path(run), run, num_parameters[size], rank)
     for run in study.tilted_runs():
         curve = folder / curve_path(run)
-        rows = curve_table(run, num_parameters[run.proxy_rm.proxy_size], [1], {"kl": np.zeros((1, 64))})
+        rows = curve_table(
+            run, num_parameters[run.proxy_rm.proxy_size], [1], {"kl": np.zeros((1, 64))}
+        )
         del rows, curve
     for rm in study.proxy_rms():
         rank = sizes.index(rm.proxy_size) / len(sizes)
@@ -105,6 +107,8 @@ def write_results(study: Study, folder: Path) -> None:
                 "recalibrated_soft_label_loss": 0.55,
             },
         )
-    write_json(folder / "gold_rm" / "metrics.json", {"validation_accuracy": 0.8, "validation_loss": 0.4})
+    write_json(
+        folder / "gold_rm" / "metrics.json", {"validation_accuracy": 0.8, "validation_loss": 0.4}
+    )
     scale = {"gold_sd_within_prompt": 1.2, "human_sd_within_prompt": 1.2}
     write_json(folder / "best_of_n" / study.main_policy / "gold_scale.json", scale)

@@ -56,8 +56,8 @@ MailProg=/bin/true
 MpiDefault=none
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=8000 Gres=gpu:2 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=60 State=UP
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=9000 Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=UNLIMITED State=UP
 """
 
 
@@ -66,10 +66,6 @@ class Cluster:
     """A running cluster; its commands, found before the system's, lie in `folder`/bin."""
 
     folder: Path
-
-    def variables(self) -> dict[str, str]:
-        """What a process needs in its environment to use this cluster."""
-        return {"PATH": os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])}
 
     def run(self, command: str, *arguments: str) -> str:
         """Output of one of SLURM's commands."""
@@ -81,12 +77,14 @@ class Cluster:
             timeout=30,
         ).stdout
 
-    def queue(self) -> list[str]:
-        """Ids of the jobs that wait or run."""
-        return self.run("squeue", "--noheader", "--format=%i").split()
+    def queue(self, folder: Path | None = None) -> list[str]:
+        """Ids of jobs, of one folder or all, that wait or run; each task of an array by itself."""
+        lines = self.run("squeue", "--noheader", "--array", "--format=%i %Z").splitlines()
+        jobs = [line.split(maxsplit=1) for line in lines]
+        return [job for job, place in jobs if folder in (None, Path(place))]
 
     def finished_jobs(self) -> list[dict[str, str]]:
-        """What SLURM noted of every job that has ended: JobState, TimeLimit, NodeCnt, and so on."""
+        """What SLURM noted of every job that has ended: JobState, TimeLimit, Tres, and so on."""
         notes = self.folder / "finished_jobs"
         lines = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
         return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]

@@ -60,6 +60,7 @@ def config_with(*edits: Edit) -> dict:
 
 SWEEP = "grid/sweeps/rm_data"
 NOTHING = "nothing stands after the colon"
+SOURCES = "'embedded' or 'files' or 'hub'"
 
 # One edit and the whole sentence it must be answered with.
 FAULTS: list[tuple[Edit, str]] = [
@@ -77,8 +78,8 @@ FAULTS: list[tuple[Edit, str]] = [
     ),
     (
         put("policies/small/embedded", 1),
-        "policies.small.embedded: unknown key; expected one of hidden_size, num_layers, num_heads, "
-        "learning_rate, batch_size, num_epochs, ppo_learning_rate",
+        "policies.small.embedded: unknown key; expected one of checkpoint, revision, hidden_size, "
+        "num_layers, num_heads, learning_rate, batch_size, num_epochs, ppo_learning_rate, compute",
     ),
     (remove("text"), "text: missing; add it (Lengths, in tokens)"),
     (remove("seed"), "seed: missing; add it (Every job's seed derives from it and the job's key)"),
@@ -158,9 +159,9 @@ FAULTS: list[tuple[Edit, str]] = [
     ),
     # Where the data come from.
     (put("data", "embedded"), "data: found 'embedded'; expected keys with values"),
-    (put("data/source", "hub"), "data.source: found 'hub'; expected 'embedded' or 'files'"),
-    (put("data/source", None), f"data.source: {NOTHING}; expected 'embedded' or 'files'"),
-    (remove("data/source"), "data.source: missing; add it, 'embedded' or 'files'"),
+    (put("data/source", "web"), f"data.source: found 'web'; expected {SOURCES}"),
+    (put("data/source", None), f"data.source: {NOTHING}; expected {SOURCES}"),
+    (remove("data/source"), f"data.source: missing; add it, {SOURCES}"),
     (
         put("data/annotators/num_annotators", 0),
         "data.annotators.num_annotators: found 0; expected more than 0",
@@ -253,6 +254,9 @@ def test_every_pattern_of_the_config_is_told_in_words() -> None:
     for section in ("policies", "proxy_sizes"):
         patterns |= properties[section]["patternProperties"].keys()
     patterns |= schema["$defs"]["GridConfig"]["properties"]["sweeps"]["patternProperties"].keys()
+    for model in ("HubDatasetConfig", "PolicyConfig"):
+        revision = schema["$defs"][model]["properties"]["revision"]
+        patterns.add(revision["anyOf"][0]["pattern"])
     assert patterns == PATTERNS_IN_WORDS.keys()
 
 
@@ -268,7 +272,7 @@ def test_all_faults_are_listed_together() -> None:
         (remove("analysis"), "analysis: missing"),
         (put("best_of_n/max_n", 500), "best_of_n.max_n: 500 is larger"),
         (put("main_policy", "huge"), "main_policy: 'huge' is not defined"),
-        (put("data/source", "hub"), "data.source: found 'hub'"),
+        (put("data/source", "web"), "data.source: found 'web'"),
         (put(f"{SWEEP}/proxy_sizes", ["s9", "s8"]), "grid.sweeps.rm_data.proxy_sizes: 's9'"),
     ]
     faults = faults_of(config_with(*(edit for edit, _ in edits_and_sentences)))

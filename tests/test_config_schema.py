@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from overopt.analysis_config import AnalysisConfig
+from overopt.compute_config import ComputeConfig
 from overopt.config_schema import schema_text, study_schema
 from overopt.data_config import (
     AnnotatorConfig,
@@ -21,6 +22,7 @@ from overopt.data_config import (
 )
 from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
+from overopt.hub.config import HubComparisonsConfig, HubDataConfig, HubDatasetConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.ppo.config import PPOConfig
 from overopt.reward_model.config import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
@@ -94,6 +96,9 @@ TABLES: dict[str, type[BaseModel]] = {
     "`data.candidates`": CandidateConfig,
     "`data.annotators`": AnnotatorConfig,
     "`data` (source: files)": FileDataConfig,
+    "`data` (source: hub)": HubDataConfig,
+    "`data.comparisons` (source: hub)": HubComparisonsConfig,
+    "`data.demonstrations` (source: hub)": HubDatasetConfig,
     "`splits`": SplitConfig,
     "`text`": TextConfig,
     "`policies.NAME`": PolicyConfig,
@@ -108,6 +113,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`grid`": GridConfig,
     "`grid.sweeps.NAME`": SweepConfig,
     "`analysis`": AnalysisConfig,
+    "`compute`": ComputeConfig,
 }
 README = (CONFIG / "README.md").read_text(encoding="utf-8")
 

@@ -15,7 +15,7 @@ from overopt.job import Job
 from overopt.kl import best_of_n_kl, default_ns
 from overopt.models import load_policy, load_reward_model, save_model
 from overopt.reward_model.scoring import score_sequences
-from overopt.tokens import copy_tokenizer
+from overopt.tokens import copy_tokenizer, join
 
 TEXT = {"max_prompt_tokens": 6, "max_response_tokens": 6}
 
@@ -101,7 +101,9 @@ def test_the_curve_is_the_estimate_over_the_pool(study) -> None:
         num_scored_responses=80,
         has_hidden_utility=False,
     )
-    paths = [study / name for name in ("pool.safetensors", "gold", "proxy", "curve.parquet")]
+    paths = [
+        study / name for name in ("pool.safetensors", "policy", "gold", "proxy", "curve.parquet")
+    ]
     deep_best_of_n_curve(Job("x"), settings, *paths)
     table = pd.read_parquet(paths[-1])
     ns = default_ns(250)
@@ -111,7 +113,8 @@ def test_the_curve_is_the_estimate_over_the_pool(study) -> None:
     gold_rm, proxy_rm = (load_reward_model(study / name) for name in ("gold", "proxy"))
     for prompt_id, prompt in enumerate(read_deep_pool(paths[0])):
         rows = table[table["prompt_id"] == prompt_id]
-        proxy, gold = (score_sequences(rm, prompt.sequences)[None] for rm in (proxy_rm, gold_rm))
+        sequences = join(prompt.repeated_prompt_ids, prompt.response_ids)
+        proxy, gold = (score_sequences(rm, sequences)[None] for rm in (proxy_rm, gold_rm))
         expected = best_of_n_scores(proxy, {"gold": gold, "proxy": proxy}, ns)
         deep = rows["n"].to_numpy() > 20
         np.testing.assert_allclose(rows["gold_score"][deep], expected["gold"][0][deep], atol=1e-5)

@@ -80,6 +80,7 @@ def test_a_script_writes_its_outputs_and_a_run_record(script):
         "git",
         "versions",
         "device",
+        "num_processes",
         "machine",
         "finished",
         "wall_seconds",

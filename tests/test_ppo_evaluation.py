@@ -9,7 +9,9 @@ import torch
 from overopt.policy.sampling import sample_responses
 from overopt.ppo.evaluation import Evaluator
 from overopt.ppo.policy import Episodes, repeat_prompts
+from overopt.reward_model.scorer import SequenceScorer
 from overopt.reward_model.scoring import score_sequences
+from overopt.tokens import join
 
 PROMPTS = [[1, 7, 8, 9, 10], [1, 4, 6], [1], [1, 3]]
 NUM_RESPONSES = 16
@@ -32,8 +34,8 @@ def evaluator(policy, build_tiny_reward_model):
         num_responses=NUM_RESPONSES,
         max_response_tokens=MAX_RESPONSE_TOKENS,
         ref_policy=copy.deepcopy(policy),
-        proxy_rm=build_tiny_reward_model(1),
-        gold_rm=build_tiny_reward_model(2),
+        proxy_rm=SequenceScorer(build_tiny_reward_model(1), join),
+        gold_rm=SequenceScorer(build_tiny_reward_model(2), join),
         human_scores=None,
     )
 
@@ -47,7 +49,7 @@ def test_the_initial_policy_is_at_zero(policy, evaluator):
     prompts = repeat_prompts(PROMPTS, NUM_RESPONSES)
     responses = sample_responses(policy, prompts, MAX_RESPONSE_TOKENS, rng())
     sequences = Episodes.of(prompts, responses).sequences
-    by_prompt = score_sequences(evaluator.proxy_rm, sequences).reshape(len(PROMPTS), -1)
+    by_prompt = score_sequences(evaluator.proxy_rm.model, sequences).reshape(len(PROMPTS), -1)
     assert measured["proxy_score"] == pytest.approx(by_prompt.mean(1).tolist(), rel=1e-5)
 
 
@@ -88,8 +90,8 @@ def test_all_measurements_are_of_the_same_responses(policy, evaluator):
     expected = {
         "kl": exact,
         "kl_k1": sampled,
-        "proxy_score": score_sequences(evaluator.proxy_rm, sequences),
-        "gold_score": score_sequences(evaluator.gold_rm, sequences),
+        "proxy_score": score_sequences(evaluator.proxy_rm.model, sequences),
+        "gold_score": score_sequences(evaluator.gold_rm.model, sequences),
         "human_score": [row.count(5) for row in sequences],
         "response_length": [len(row) - start for row, start in zip(sequences, starts, strict=True)],
     }

@@ -16,9 +16,12 @@ from overopt.ppo.job import STREAMS
 from overopt.ppo.policy import Episodes
 from overopt.ppo.training import PPOTrainer
 from overopt.randomness import torch_generator
+from overopt.reward_model import scorer
 from overopt.reward_model.config import RewardModelSettings
+from overopt.reward_model.scorer import SequenceScorer
 from overopt.reward_model.scoring import score_sequences
 from overopt.reward_model.training import TokenizedComparisons, train_on_comparisons
+from overopt.tokens import join
 from overopt.training_state import TrainingState
 
 LIKED = 5
@@ -88,7 +91,7 @@ def start(build_tiny_policy, build_tiny_reward_model, proxy_rm):
         trainer = PPOTrainer(
             policy,
             ref_policy,
-            reward_model,
+            SequenceScorer(reward_model, join),
             PROMPTS,
             config,
             learning_rate=learning_rate,
@@ -101,8 +104,8 @@ def start(build_tiny_policy, build_tiny_reward_model, proxy_rm):
             num_responses=config.num_evaluation_responses,
             max_response_tokens=MAX_RESPONSE_TOKENS,
             ref_policy=ref_policy,
-            proxy_rm=reward_model,
-            gold_rm=build_tiny_reward_model(3),
+            proxy_rm=SequenceScorer(reward_model, join),
+            gold_rm=SequenceScorer(build_tiny_reward_model(3), join),
             human_scores=human_scores,
         )
         return trainer, evaluator
@@ -287,22 +290,22 @@ def test_a_killed_run_goes_on_to_the_same_bits(start, tmp_path, monkeypatch, kil
     path = tmp_path / "state.safetensors"
     calls = 0
 
-    def die_at_the_third_call(function):
+    def die_at_call(last, function):
         def dying(*arguments):
             nonlocal calls
             calls += 1
-            if calls == 3:
+            if calls == last:
                 raise KilledError
             return function(*arguments)
 
         return dying
 
     with monkeypatch.context() as patched, pytest.raises(KilledError):
-        if killed_in == "rollout":  # the first call measures the reward's scale
-            patched.setattr(training, "score_sequences", die_at_the_third_call(score_sequences))
+        if killed_in == "rollout":  # after the reward's scale, an evaluation and one rollout
+            patched.setattr(scorer, "score_sequences", die_at_call(5, score_sequences))
             trainer, evaluator = start(evaluate_every=2, human_scores=count_liked)
         else:
-            human_scores = die_at_the_third_call(count_liked)
+            human_scores = die_at_call(3, count_liked)
             trainer, evaluator = start(evaluate_every=2, human_scores=human_scores)
         trainer.run(evaluator, TrainingState(path, "x", seconds_between_saves=0))
     assert path.exists()

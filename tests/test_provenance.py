@@ -167,10 +167,10 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 # entry is a module of overopt or a package with all its modules. A new import that is not listed
 # makes more rerun than before: list it here if that is right.
 
-FRAME = {"errors", "job", "job_outputs", "provenance"}
+FRAME = {"errors", "job", "job_outputs", "processes", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
 MODEL = {"models", "checkpoint_files", "tokens", "training_config"}
-TRAINING = {"optimization", "training_state", "randomness"}
+TRAINING = {"optimization", "training_state", "randomness", "accelerator", "compute_config"}
 SAMPLING = {"policy.sampling", "randomness"}
 SCORING = {"reward_model.scoring"}
 UTILITY = {"world.utility", "world.prompts", "world.vocabulary"}
@@ -198,6 +198,10 @@ DEPENDENCIES = {
     },
     "file_demonstrations": FILES_OF_THE_USER,
     "file_comparisons": FILES_OF_THE_USER,
+    "hub_data": {
+        *("hub.prepare", "hub.readers", "hub.rows", "hub.config", "hub.local_files"),
+        "dialogue",
+    },
     "train_language_model": {"policy.training", "policy.config"} | MODEL | TRAINING,
     "train_gold_rm": {"reward_model.gold"} | REWARD_MODEL | MODEL | TRAINING,
     "train_proxy_rm": {

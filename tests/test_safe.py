@@ -102,11 +102,12 @@ def test_each_way_to_run_what_is_read_would_be_found(text: str) -> None:
 def test_rules_quote_what_a_config_may_hold(path: Path) -> None:
     """Of a config, a command holds its settings and the paths of the user's own files."""
     text = path.read_text(encoding="utf-8")
-    assert not re.search(r"\{params\.config\}|\{input\.\w+_file\}|\{config\b", text)
+    assert not re.search(r"\{params\.config\}|\{input\.\w+_files?\}|\{config\b", text)
     assert not re.search(r"\b(eval|exec|pickle|torch\.load|os\.system|shell\s*=)\b", text)
     # The one section of a config with free text in it stands in no other place than an input.
     uses = re.findall(r"study\.data\.\w+", text)
-    assert len(uses) == len(re.findall(r"\w+_file=study\.data\.\w+,", text))
+    inputs = r"\w+_files=local_files\(study\.data\.\w+\),"
+    assert len(uses) == len(re.findall(inputs, text))
 
 
 # Checkpoints.
@@ -225,7 +226,7 @@ CHECKPOINTS: dict[str, tuple[list[Edit], str | None]] = {
         [put_settings("config.json", activation_function="__import__('os').system('true')")],
         "give no model",
     ),
-    "code as a type": ([put_settings("config.json", dtype="__import__('os')")], "give no model"),
+    "code as a type": ([put_settings("config.json", dtype="__import__('os')")], "gives no model"),
     "a template for chats": ([put_text("chat_template.jinja", "{{ cycler.__init__ }}")], None),
     "cut weights": ([cut("model.safetensors")], "give no model"),
     "no weights": ([put_text("model.safetensors", "")], "give no model"),

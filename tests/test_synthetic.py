@@ -120,14 +120,16 @@ def test_pairs_are_independent_responses_to_prompts_of_their_part(pairs, policy_
         assert np.abs(observed - expected).max() < 4 * np.sqrt(0.25 / of_prompt.sum())
 
 
-def test_labels_are_those_of_the_gold_rm(tmp_path, pairs, build_tiny_reward_model):
+def test_labels_are_those_of_the_gold_rm(tmp_path, pairs, build_tiny_reward_model, tokenizer_dir):
     save_model(build_tiny_reward_model(hidden_size=48), tmp_path / "gold")
+    copy_tokenizer(tokenizer_dir, tmp_path / "gold")
     table = pd.read_parquet(pairs)
     # Some exact ties: the same response twice. Rounding must not decide them.
     repeated = table.index % 10 == 0
     table.loc[repeated, "second_ids"] = table.loc[repeated, "first_ids"]
     table.to_parquet(pairs)
-    label_pairs(Job("x"), LabelSettings(seed=0), pairs, tmp_path / "gold", tmp_path / "labelled")
+    paths = (pairs, tokenizer_dir, tmp_path / "gold", tmp_path / "labelled")
+    label_pairs(Job("x"), LabelSettings(seed=0), *paths)
     labelled = pd.read_parquet(tmp_path / "labelled")
     assert len(labelled) == len(table)
     assert labelled["split"].value_counts().to_dict() == {"train": 1500, "validation": 100}

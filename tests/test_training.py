@@ -15,6 +15,7 @@ from overopt.job import Job
 from overopt.models import load_policy, num_parameters
 from overopt.optimization import (
     DivergedError,
+    Examples,
     final_loss,
     learning_rate_at,
     length_bucketed_batches,
@@ -24,6 +25,7 @@ from overopt.policy.config import LanguageModelSettings
 from overopt.policy.sampling import sample_responses
 from overopt.policy.training import fit_to_demonstrations, response_loss, train_language_model
 from overopt.tokens import load_tokenizer
+from overopt.training_config import Numerics
 from overopt.training_state import TrainingState
 
 EOS = 2
@@ -181,15 +183,20 @@ def test_too_few_demonstrations_are_the_users_mistake(build_tiny_policy):
 
 
 def test_a_loss_that_is_no_number_stops_the_training(build_tiny_policy, tmp_path):
-    policy = build_tiny_policy()
     state = TrainingState(tmp_path / "state.safetensors", "x", seconds_between_saves=0)
 
-    def loss(model, rows):
-        value = next(model.parameters()).square().sum()
-        return value * math.nan if rows[0] == 2 else value
+    class Loss(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.policy = build_tiny_policy()
 
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            value = next(self.parameters()).square().sum()
+            return value * math.nan if rows[0] == 2 else value
+
+    examples = Examples(lambda rows: (torch.as_tensor(rows),), np.ones(4))
     with pytest.raises(DivergedError, match=r"nan at step 3 of 4; lower the learning rate \(0\.1"):
-        train(policy, loss, [np.array([row]) for row in range(4)], 0.1, state)
+        train(Loss(), examples, [np.array([row]) for row in range(4)], 0.1, state, Numerics())
     with safe_open(tmp_path / "state.safetensors", "pt") as file:  # the last good step
         assert json.loads(file.metadata()["progress"])["step"] == 2
         assert all(file.get_tensor(name).isfinite().all() for name in file.keys())  # noqa: SIM118

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from overopt.errors import UserError
+from overopt.training_config import TextConfig
 
 Policy = PreTrainedModel
 """A causal language model."""
@@ -33,6 +34,11 @@ def backbone_of(model: PreTrainedModel) -> torch.nn.Module:
 def state_size(policy: Policy) -> int:
     """D, the size of the states that the output layer reads."""
     return int(_output_layer(policy).weight.shape[1])
+
+
+def vocabulary_size(policy: Policy) -> int:
+    """V, the number of logits; it may be larger than the number of the tokenizer's tokens."""
+    return int(_output_layer(policy).weight.shape[0])
 
 
 def vocabulary_logits(policy: Policy, states: torch.Tensor) -> torch.Tensor:
@@ -61,6 +67,22 @@ def eos_id(policy: Policy) -> int:
     return int(cast(int, policy.config.eos_token_id))
 
 
+def context_limit(settings: PreTrainedConfig) -> int | None:
+    """The longest sequence a model can read, in tokens; None where its settings name no limit."""
+    limit = getattr(settings, "max_position_embeddings", None)
+    return limit if isinstance(limit, int) else None
+
+
+def require_room(model: PreTrainedModel, text: TextConfig) -> None:
+    """Raise `UserError` where prompt and response together are longer than a model can read."""
+    limit = context_limit(model.config)
+    if limit is not None and text.context_length > limit:
+        raise UserError(
+            f"text.max_prompt_tokens and text.max_response_tokens sum to {text.context_length}, "
+            f"but this {type(model).__name__} reads at most {limit} tokens; lower them"
+        )
+
+
 def switch_off_dropout(settings: PreTrainedConfig) -> None:
     """Set every share of dropout in a model's settings to zero, in place.
 
@@ -82,8 +104,7 @@ def check_policy(policy: Policy, folder: object) -> None:
     UserError
         Also where the architecture has no output layer, or needs more than token ids.
     """
-    vocabulary_size = _output_layer(policy).weight.shape[0]
-    probe = torch.tensor([_PROBE], device=policy.device) % vocabulary_size
+    probe = torch.tensor([_PROBE], device=policy.device) % vocabulary_size(policy)
     try:
         states = backbone_of(policy)(input_ids=probe, use_cache=False).last_hidden_state
         expected = policy(input_ids=probe, use_cache=False).logits.float()

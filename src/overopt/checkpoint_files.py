@@ -13,6 +13,7 @@ from pathlib import Path
 from overopt.errors import UserError
 
 WEIGHTS = "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
 ADAPTER = "adapter_config.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _SETTINGS = ("config.json", "tokenizer_config.json")
@@ -22,7 +23,8 @@ _LONGEST_CAUSE = 200
 def require_weights(folder: Path) -> None:
     """Raise `UserError` where a folder has no config.json or no weights as safetensors."""
     for name in ("config.json", WEIGHTS):
-        if (folder / name).is_file():
+        # Large published checkpoints come in parts, with an index.
+        if (folder / name).is_file() or (name == WEIGHTS and (folder / INDEX).is_file()):
             continue
         pickles = sorted(path.name for kind in _PICKLES for path in folder.glob(kind))
         never = f" ({', '.join(pickles)}: a pickle can run code and is never read)"

@@ -2,9 +2,11 @@
 The frame around every script of the workflow: its command line, its record, its errors.
 
 A script defines `main` with its settings, inputs and outputs as keyword arguments and calls
-`run(main)`. The same line then runs by hand, under Snakemake and under `accelerate launch`.
+`run(main)`. The same line then runs by hand, under Snakemake and under `accelerate launch`, where
+the main process alone writes: outputs, training state, record and log.
 """
 
+import contextlib
 import functools
 import gc
 import hashlib
@@ -14,11 +16,12 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, NoReturn, get_type_hints
 
 import typer
 
@@ -26,6 +29,7 @@ from overopt import provenance
 from overopt.errors import UserError
 from overopt.file_list import with_listed_files
 from overopt.job_outputs import Outputs, check_inputs, explain
+from overopt.processes import Processes
 
 # A script imports this module first. Importing torch and transformers makes a million objects that
 # stay; collecting garbage every 700 of them takes a fifth of a process's start.
@@ -50,9 +54,21 @@ class Job:
     ----------
     fingerprint : of settings, code and the bytes of all inputs; a saved training state counts
         only under the fingerprint it was made with.
+    processes : those that do this job together.
     """
 
     fingerprint: str
+    processes: Processes = Processes()
+
+    def leave_to_main(self) -> None:
+        """End every process but the main one: what is left is to measure and to write."""
+        self.processes.part()
+        if not self.processes.is_main:
+            raise _WorkIsDone
+
+
+class _WorkIsDone(Exception):
+    """Ends a process, though not the main one, whose share of the work is done."""
 
 
 def run(main: Callable[..., None]) -> None:
@@ -83,6 +99,8 @@ def _recorded(main: Callable[..., None]) -> Callable[..., None]:
             _perform(main, hints, record, code, arguments)
         except Exception as error:
             message = str(error) if isinstance(error, UserError) else explain(error, record)
+            if Processes.of_this_job().number > 1:
+                _end_all(error, message)
             if message is None:
                 raise
             print(f"error: {message}", file=sys.stderr)
@@ -118,14 +136,22 @@ def _perform(
     _quiet_libraries()
     inputs = _inputs(arguments, hints)
     check_inputs(inputs)
-    job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs))
-    outputs = Outputs(script.stem)
+    processes = Processes.of_this_job()
+    job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs), processes)
+    outputs = Outputs(script.stem, processes)
     places = {
         name: outputs.place(Path(str(value)))
         for name, value in arguments.items()
         if hints[name] == Output
     }
+    # The main process holds the locks now, and has removed what an earlier start left.
+    processes.meet()
+    if not processes.is_main:
+        with contextlib.suppress(_WorkIsDone), _silence():
+            main(job, **(arguments | places))
+        return
     main(job, **(arguments | places))
+    processes.part()
     written = outputs.publish()
     provenance.write_json(
         record,
@@ -139,12 +165,38 @@ def _perform(
                 "git": provenance.git_state(REPOSITORY),
                 "versions": provenance.package_versions(),
                 "device": provenance.device_name(),
+                "num_processes": processes.number,
                 "machine": platform.node(),
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 **clock.read(),
             }
         ),
     )
+
+
+@contextlib.contextmanager
+def _silence() -> Generator[None]:
+    """The log is the main process's; what fails is still said."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def _end_all(error: Exception, message: str | None) -> NoReturn:
+    """End this one of several processes at once, by which its launcher ends the others.
+
+    The launcher, whose own report stands last in the log, gets the error too. An orderly exit could
+    wait for processes that wait for this one.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+    processes = Processes.of_this_job()
+    said = f"error: {message}\n" if message else traceback.format_exc()
+    print(f"process {processes.rank} of {processes.number}: {said}", end="", file=sys.stderr)
+    if "TORCHELASTIC_ERROR_FILE" in os.environ:
+        get_error_handler().record_exception(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _inputs(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from overopt.errors import UserError
+from overopt.processes import Processes
 from overopt.provenance import file_sha256
 
 STATE_FILE = "training_state.safetensors"
@@ -42,18 +43,21 @@ class Outputs:
     ----------
     script
         Name of the job's script, without a suffix: the folders are named after it.
+    processes
+        Those of the job; the main one holds the folders and publishes.
 
     """
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, processes: Processes | None = None) -> None:
         self._name = f".unfinished-{script}"
+        self._is_held_here = processes is None or processes.is_main
         self._folders: list[Path] = []
         self._locks: list[TextIO] = []
 
     def place(self, output: Path) -> Path:
         """Where to write this output until the job is done; leftovers of an earlier start go."""
         folder = output.parent / self._name
-        if folder not in self._folders:
+        if self._is_held_here and folder not in self._folders:
             self._locks.append(_locked(folder))
             _clear(folder)
             self._folders.append(folder)

@@ -17,6 +17,7 @@ from overopt.strict_model import StrictModel
 class KeepConfig(StrictModel):
     """Large files that stay when the jobs that read them are done."""
 
+    checkpoints: bool = Field(default=True, description="Weights of published checkpoints.")
     ppo_policies: bool = Field(
         default=True, description="Weights of the policies that PPO ends with."
     )
@@ -25,13 +26,15 @@ class KeepConfig(StrictModel):
     pools: bool = Field(default=True, description="Pools of responses, deep ones too.")
 
 
+# The small files beside a model stay: a job reads them from its folder, but they are no inputs of
+# its rule, so Snakemake would delete them before that job runs.
 _FILES = {
+    "checkpoints": re.compile(r"checkpoints/[^/]+/model\.safetensors"),
     "ppo_policies": re.compile(r"ppo/.*/model\.safetensors"),
     "proxy_rms": re.compile(r"proxy_rms/.*/model\.safetensors"),
     "backbones": re.compile(r"backbones/.*/model\.safetensors"),
     "pools": re.compile(r"(deep_)?best_of_n/[^/]+/pool\.(parquet|safetensors)"),
 }
-"""By their path from the study's folder on. Of a model its weights go, the small files stay."""
 
 
 def is_temporary(keep: KeepConfig, path: str) -> bool:

@@ -15,9 +15,10 @@ torch with CUDA, the texts and, while they are loaded, the weights. That is assu
 import math
 import os.path
 
+from overopt.compute_config import ComputeConfig
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig
 from overopt.hub.local_files import local_files, size_of
-from overopt.plan.compute import Compute, gold_compute, policy_compute, proxy_compute
+from overopt.plan.compute import gold_compute, policy_compute, proxy_compute
 from overopt.plan.shapes import ModelShape, gold_shape, policy_shape, proxy_shape
 from overopt.plan.sizes import FP32, TRAINED, num_trained
 from overopt.plan.texts import num_human_comparisons, num_synthetic_comparisons
@@ -34,7 +35,7 @@ _CUDA = 3000
 _OF_HUB = 400e6
 """Bytes of a large data set of comparisons as jsonl (ultrafeedback_binarized has 390 MB)."""
 _EXPANSION = 3
-"""Of text, from Parquet or gzip to jsonl."""
+"""At most, of text from Parquet or gzip to jsonl; of plain jsonl 1.4 were measured."""
 HUMAN_DATA = ("comparisons", "demonstrations")
 
 
@@ -46,15 +47,15 @@ def demonstrations(study: Study) -> int:
 
 
 def hub_data(study: Study) -> int:
-    """Human data of the hub, read and written row by row but held once."""
-    return _rounded(330 + 4e-6 * _size_of_files(study))
+    """Human data of the hub, read row by row and held as text."""
+    return _rounded(350 + 1.2e-6 * _size_of_files(study))
 
 
 def human_comparisons(study: Study) -> int:
     """Human comparisons, judged in the embedded world or from files."""
     if not isinstance(study.data, EmbeddedDataConfig):
         return _of_files(study)
-    compute = policy_compute(study, study.main_policy).alone()
+    compute = policy_compute(study, study.main_policy, alone=True)
     return _job(compute, _human_pairs(study), _sampling(study, study.main_policy))
 
 
@@ -79,7 +80,7 @@ def gold_rm(study: Study) -> int:
 
 def synthetic_responses(study: Study) -> int:
     """Sampling of the pairs that the gold RM labels."""
-    compute = policy_compute(study, study.comparison_policy).alone()
+    compute = policy_compute(study, study.comparison_policy, alone=True)
     shape = policy_shape(study, study.comparison_policy)
     sampling = _sampling(study, study.comparison_policy)
     return _job(compute, _synthetic_pairs(study), sampling, shape)
@@ -88,7 +89,9 @@ def synthetic_responses(study: Study) -> int:
 def synthetic_comparisons(study: Study) -> int:
     """Labelling of the pairs by the gold RM."""
     gold = gold_shape(study)
-    return _job(gold_compute(study).alone(), _synthetic_pairs(study), _scoring(study, gold), gold)
+    return _job(
+        gold_compute(study, alone=True), _synthetic_pairs(study), _scoring(study, gold), gold
+    )
 
 
 def proxy_rm(study: Study, proxy_size: str) -> int:
@@ -100,25 +103,31 @@ def proxy_rm(study: Study, proxy_size: str) -> int:
 
 def pool(study: Study, policy_size: str) -> int:
     """Sampling of a policy's pool."""
-    compute, shape = policy_compute(study, policy_size).alone(), policy_shape(study, policy_size)
+    compute, shape = (
+        policy_compute(study, policy_size, alone=True),
+        policy_shape(study, policy_size),
+    )
     return _job(compute, _pool(study), _sampling(study, policy_size), shape)
 
 
 def pool_gold_scores(study: Study) -> int:
     """Scores of a pool by the gold RM."""
     gold = gold_shape(study)
-    return _job(gold_compute(study).alone(), _pool(study), _scoring(study, gold), gold)
+    return _job(gold_compute(study, alone=True), _pool(study), _scoring(study, gold), gold)
 
 
 def best_of_n(study: Study, proxy_size: str) -> int:
     """Scores of a pool by a proxy RM."""
-    compute, shape = proxy_compute(study, proxy_size).alone(), proxy_shape(study, proxy_size)
+    compute, shape = proxy_compute(study, proxy_size, alone=True), proxy_shape(study, proxy_size)
     return _job(compute, _pool(study), _scoring(study, shape), shape)
 
 
 def deep_pool(study: Study, policy_size: str) -> int:
     """Sampling of a policy's deep pool."""
-    compute, shape = policy_compute(study, policy_size).alone(), policy_shape(study, policy_size)
+    compute, shape = (
+        policy_compute(study, policy_size, alone=True),
+        policy_shape(study, policy_size),
+    )
     return _job(compute, _deep_pool(study), _sampling(study, policy_size), shape)
 
 
@@ -128,7 +137,7 @@ def deep_best_of_n(study: Study) -> int:
     proxies = [proxy_shape(study, size) for size in study.proxy_sizes]
     largest = max(proxies, key=lambda shape: shape.num_parameters)
     return _job(
-        gold_compute(study).alone(), _deep_pool(study), _scoring(study, gold), gold, largest
+        gold_compute(study, alone=True), _deep_pool(study), _scoring(study, gold), gold, largest
     )
 
 
@@ -190,15 +199,16 @@ def _size_of_files(study: Study) -> float:
     )
 
 
-def _job(compute: Compute, texts: float, working: float, *models: ModelShape) -> int:
+def _job(compute: ComputeConfig, texts: float, working: float, *models: ModelShape) -> int:
     """Of texts, what the models work with, and their weights (of training: `_training` too)."""
     weights = 1e-6 * FP32 * sum(model.num_parameters for model in models)
-    if compute.gpu:
-        return compute.num_processes * _rounded(_CUDA + texts + weights)
-    return _rounded(_MODELS + texts + weights + working)
+    base = _CUDA + texts + weights if compute.gpu else _MODELS + texts + weights + working
+    return compute.num_processes * _rounded(base)
 
 
-def _language_model(study: Study, compute: Compute, shape: ModelShape, batch_size: int) -> int:
+def _language_model(
+    study: Study, compute: ComputeConfig, shape: ModelShape, batch_size: int
+) -> int:
     texts = 0.0  # of files their number is not known before they are read
     if isinstance(study.data, EmbeddedDataConfig):
         texts = 2.5e-3 * study.data.num_demonstrations
@@ -234,7 +244,9 @@ def _deep_pool(study: Study) -> float:
     return stored + deep.num_responses * text.context_length * _TOKEN
 
 
-def _training(study: Study, compute: Compute, shape: ModelShape, num_sequences: float) -> float:
+def _training(
+    study: Study, compute: ComputeConfig, shape: ModelShape, num_sequences: float
+) -> float:
     """Gradients, Adam's moments and activations of a training step, but for the weights."""
     states = num_sequences * study.text.context_length * shape.hidden_size
     layers = 1 if compute.gradient_checkpointing else shape.num_layers

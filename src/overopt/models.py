@@ -18,6 +18,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 from transformers.models.gpt2.configuration_gpt2 import GPT2Config
@@ -161,6 +162,18 @@ def load_reward_model(folder: Path) -> RewardModel:
     return model
 
 
+def read_settings(folder: Path) -> PreTrainedConfig:
+    """Settings of a checkpoint, dropout off. Raises `UserError` where there are none."""
+    refuse_own_code(folder)
+    try:
+        settings = AutoConfig.from_pretrained(folder, local_files_only=True)
+    # Whatever a broken folder makes the library raise, the mistake is in the folder.
+    except Exception as error:
+        raise UserError(f"{folder}: config.json gives no model ({in_one_line(error)}).") from error
+    switch_off_dropout(settings)
+    return settings
+
+
 def load_checkpoint(
     auto_class: type[Any], folder: Path, dtype: torch.dtype | str = torch.float32
 ) -> PreTrainedModel:
@@ -182,10 +195,8 @@ def load_checkpoint(
 
     """
     require_weights(folder)
-    refuse_own_code(folder)
+    settings = read_settings(folder)
     try:
-        settings = AutoConfig.from_pretrained(folder, local_files_only=True)
-        switch_off_dropout(settings)
         model_class = auto_class._model_mapping[type(settings)]
         model, found = model_class.from_pretrained(
             folder,

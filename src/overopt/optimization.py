@@ -2,18 +2,23 @@
 The training loop that language models and reward models share.
 
 AdamW with linear warm-up and cosine decay to a tenth, gradient clipping, batches of like length;
-through accelerate, so that device, precision and number of processes are the launcher's matter.
+through accelerate, so that device and number of processes are the launcher's matter.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
-from typing import TypedDict, TypeVar, cast
+from dataclasses import dataclass
+from typing import TypedDict, cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
+from overopt.accelerator import accelerator_of, recompute_activations, to_device
+from overopt.compute_config import Execution
 from overopt.errors import UserError
+from overopt.processes import Processes
+from overopt.training_config import Numerics
 from overopt.training_state import TrainingState
 
 WARMUP_SHARE = 0.05
@@ -23,7 +28,19 @@ WEIGHT_DECAY = 0.01
 MAX_GRADIENT_NORM = 1.0
 BUCKET_BATCHES = 8
 
-Model = TypeVar("Model", bound=torch.nn.Module)
+
+@dataclass(frozen=True)
+class Examples:
+    """What a model is trained on.
+
+    Attributes
+    ----------
+    tensors : from row numbers to the arguments of the loss, on the CPU.
+    weights : (N,), what each row counts in the mean of a batch, such as its response tokens.
+    """
+
+    tensors: Callable[[np.ndarray], tuple[torch.Tensor, ...]]
+    weights: np.ndarray
 
 
 class Progress(TypedDict):
@@ -70,47 +87,72 @@ def length_bucketed_batches(
 
 
 def train(
-    model: Model,
-    batch_loss: Callable[[Model, np.ndarray], torch.Tensor],
+    loss: torch.nn.Module,
+    examples: Examples,
     batches: Sequence[np.ndarray],
     learning_rate: float,
     state: TrainingState,
+    numerics: Numerics,
 ) -> np.ndarray:
     """Take one optimizer step a batch; the loss of every step.
 
-    `batch_loss(model, rows)` returns the mean loss of these rows. The run resumes from `state`
-    where an earlier process left one, and then gives the bytes of an uninterrupted run.
+    `loss` holds the model and returns the weighted mean loss of the rows it is given: a module, so
+    that accelerate can wrap it. The run resumes from `state` where an earlier process left one,
+    and then gives the bytes of an uninterrupted run.
+
+    Every process takes its share of each batch, in as many passes as its launcher says. Neither
+    changes the loss or the gradient but for rounding.
 
     Raises
     ------
     DivergedError
         At the first loss that is not finite.
+    UserError
+        A batch has fewer rows than there are processes and passes.
     """
-    accelerator = Accelerator()
+    accelerator = accelerator_of(numerics.precision)
+    processes, execution = Processes.of_this_job(), Execution.from_environment()
+    check_shares(min(map(len, batches)), processes, execution)
+    if execution.recompute_activations:
+        recompute_activations(loss)
     optimizer = torch.optim.AdamW(
-        model.parameters(),
+        [parameter for parameter in loss.parameters() if parameter.requires_grad],
         lr=learning_rate,
         betas=ADAM_BETAS,
         weight_decay=WEIGHT_DECAY,
         fused=True,
     )
-    prepared, prepared_optimizer = accelerator.prepare(model, optimizer)
+    prepared, prepared_optimizer = accelerator.prepare(loss, optimizer)
     prepared.train()
+
+    def loss_with_gradient(rows: np.ndarray) -> torch.Tensor:
+        passes = shares_of(rows, processes, execution)
+        losses: list[torch.Tensor] = []
+        for index, share in enumerate(passes):
+            weight = float(examples.weights[share].sum() / examples.weights[rows].sum())
+            tensors = [to_device(tensor, accelerator.device) for tensor in examples.tensors(share)]
+            is_last = index == len(passes) - 1
+            # The gradients of the processes are averaged in the last pass.
+            with contextlib.nullcontext() if is_last else accelerator.no_sync(prepared):
+                weighted = prepared(*tensors) * weight
+                accelerator.backward(weighted * processes.number)
+            losses.append(weighted.detach())
+        return processes.total(torch.stack(losses).sum())
+
     losses: list[float] = []
     first_step = 0
-    if (saved := state.load(model, optimizer)) is not None:
+    if (saved := state.load(loss, optimizer)) is not None:
         progress = cast(Progress, saved)
         first_step, losses = progress["step"], progress["losses"]
         print(f"resumed after step {first_step} of {len(batches)}", flush=True)
     for step in range(first_step, len(batches)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, len(batches), learning_rate)
-        loss = batch_loss(prepared, batches[step])
         prepared_optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(loss)
+        batch_loss = loss_with_gradient(batches[step])
         accelerator.clip_grad_norm_(prepared.parameters(), MAX_GRADIENT_NORM)
         prepared_optimizer.step()
-        losses.append(loss.item())
+        losses.append(batch_loss.item())
         if not math.isfinite(losses[-1]):
             raise DivergedError(
                 f"the loss is {losses[-1]} at step {step + 1} of {len(batches)}; "
@@ -119,9 +161,26 @@ def train(
         if (step + 1) % max(1, len(batches) // 10) == 0:
             print(f"step {step + 1}/{len(batches)}: loss {np.mean(losses[-50:]):.4f}", flush=True)
         if state.is_due():
-            state.save(model, optimizer, {"step": step + 1, "losses": losses})
-    model.eval()
+            state.save(loss, optimizer, {"step": step + 1, "losses": losses})
+    loss.eval()
     return np.array(losses)
+
+
+def shares_of(rows: np.ndarray, processes: Processes, execution: Execution) -> list[np.ndarray]:
+    """The rows of a batch that this process computes, pass by pass."""
+    pieces = np.array_split(rows, processes.number * execution.num_passes)
+    first = processes.rank * execution.num_passes
+    return pieces[first : first + execution.num_passes]
+
+
+def check_shares(num_rows: int, processes: Processes, execution: Execution) -> None:
+    """Refuse a batch that leaves a process without rows in some pass."""
+    if num_rows < processes.number * execution.num_passes:
+        raise UserError(
+            f"a batch of {num_rows} cannot be shared by {processes.number} processes "
+            f"(compute.num_processes) in {execution.num_passes} passes "
+            "(compute.gradient_accumulation): lower one of them, or take larger batches"
+        )
 
 
 def final_loss(losses: np.ndarray, num_steps: int = 50) -> float:

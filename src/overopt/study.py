@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from overopt.analysis_config import AnalysisConfig, AnalysisSettings
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.compute_config import ComputeConfig
 from overopt.config_faults import parse_sections, printable, refuse_excess
 from overopt.data_config import (
     EmbeddedComparisonSettings,
@@ -29,7 +30,8 @@ from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
 from overopt.hub.config import HubDataConfig, HubSettings
 from overopt.keep import KeepConfig
-from overopt.policy.config import LanguageModelSettings, SamplingSettings
+from overopt.model_config import CheckpointSettings, ModelConfig
+from overopt.policy.config import BackboneConfig, LanguageModelSettings, SamplingSettings
 from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
 from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 from overopt.ppo.config import PPOConfig, PPOSettings
@@ -38,12 +40,13 @@ from overopt.reward_model.config import (
     GoldRMConfig,
     LabelSettings,
     ProxyRMConfig,
+    PublishedGoldRMSettings,
     RewardModelSettings,
     SyntheticComparisonsConfig,
 )
 from overopt.strict_model import StrictModel
 from overopt.study_checks import faults_between
-from overopt.training_config import OptimizationConfig, TextConfig, TransformerConfig
+from overopt.training_config import OptimizationConfig, TextConfig
 
 # They become folders.
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -54,17 +57,22 @@ DataConfig = Annotated[
 ]
 
 
-class PolicyConfig(TransformerConfig):
-    """One policy: its shape, its supervised fine-tuning, its step size under PPO."""
+class PolicyConfig(ModelConfig):
+    """One policy: what it starts from, its supervised fine-tuning, its step size under PPO."""
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of SFT.")
     batch_size: int = Field(default=64, gt=0, description="Demonstrations per step of SFT.")
-    num_epochs: int = Field(default=2, gt=0, description="Passes over the demonstrations.")
+    num_epochs: int = Field(
+        default=2, ge=0, description="Passes over the demonstrations; 0: the checkpoint as it is."
+    )
     ppo_learning_rate: PositiveFloat = Field(description="Learning rate under PPO.")
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="Keys that differ from `compute` for this policy."
+    )
 
 
-class ProxySizeConfig(TransformerConfig):
-    """One proxy RM size: its shape and the learning rate of its backbone."""
+class ProxySizeConfig(ModelConfig):
+    """One proxy RM size: what its backbone starts from, and the learning rate of that."""
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of LM pre-training.")
     in_trends: bool = Field(
@@ -72,13 +80,9 @@ class ProxySizeConfig(TransformerConfig):
         description="False for sizes too small to leave chance (footnote 3): trends leave them "
         "out, figures 11 and 12 show them.",
     )
-
-
-class BackboneConfig(StrictModel):
-    """Language-model pre-training of the proxy RMs' backbones, on the demonstrations."""
-
-    num_epochs: int = Field(default=3, gt=0, description="Passes over the demonstrations.")
-    batch_size: int = Field(default=64, gt=0, description="Demonstrations per step.")
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="Keys that differ from `compute` for this size."
+    )
 
 
 class Study(StrictModel):
@@ -107,6 +111,9 @@ class Study(StrictModel):
     ppo: PPOConfig = Field(description="PPO.")
     grid: GridConfig = Field(description="Which cells are computed.")
     analysis: AnalysisConfig = Field(description="Fits and intervals.")
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="How training jobs use the hardware."
+    )
     keep: KeepConfig = Field(default=KeepConfig(), description="Large files that stay.")
 
     @property
@@ -177,14 +184,43 @@ class Study(StrictModel):
         """Every policy that the study trains, the gold RM's backbone included."""
         runs = [*self.best_of_n_runs(), *self.deep_best_of_n_runs(), *self.ppo_runs()]
         used = [run.policy_size for run in runs]
-        always = [self.main_policy, self.gold_rm.backbone, self.comparison_policy]
-        return list(dict.fromkeys([*always, *used]))
+        gold = [self.gold_rm.backbone] if self.gold_rm.backbone is not None else []
+        return list(dict.fromkeys([self.main_policy, *gold, self.comparison_policy, *used]))
+
+    @property
+    def gold_checkpoint(self) -> CheckpointSettings | None:
+        """The published gold RM; None where it is trained here."""
+        return self.gold_rm.checkpoint_settings("reward_model")
+
+    def checkpoints(self) -> dict[str, CheckpointSettings]:
+        """Every published checkpoint that is used, by the name of its folder."""
+        proxy_sizes = {proxy_rm.proxy_size for proxy_rm in self.proxy_rms()}
+        models = [self.policies[name] for name in self.policy_sizes()]
+        models += [size for name, size in self.proxy_sizes.items() if name in proxy_sizes]
+        used = [model.checkpoint_settings("language_model") for model in models]
+        used.append(self.gold_checkpoint)
+        return {settings.slug: settings for settings in used if settings is not None}
 
     def of_sweep(self, name: str) -> "Study":
         """The same study with one sweep alone, switched on."""
         sweep = self.grid.sweeps[name].model_copy(update={"enabled": True})
         grid = self.grid.model_copy(update={"sweeps": {name: sweep}})
         return self.model_copy(update={"grid": grid})
+
+    # The hardware of each training job.
+
+    def policy_compute(self, policy_size: str) -> ComputeConfig:
+        """Of a policy's training, and of PPO."""
+        return self.compute.overridden_by(self.policies[policy_size].compute)
+
+    def gold_rm_compute(self) -> ComputeConfig:
+        """Of the gold RM's training: as the policy it starts from."""
+        backbone = self.gold_rm.backbone
+        return self.compute if backbone is None else self.policy_compute(backbone)
+
+    def proxy_compute(self, proxy_size: str) -> ComputeConfig:
+        """Of the training of proxy RMs of this size and of their backbones."""
+        return self.compute.overridden_by(self.proxy_sizes[proxy_size].compute)
 
     # The settings of each job: exactly what it uses, with its own seed.
 
@@ -217,7 +253,7 @@ class Study(StrictModel):
         if not isinstance(self.data, EmbeddedDataConfig):
             raise TypeError("comparisons of a study on files are read, not made")
         return EmbeddedComparisonSettings(
-            num_comparisons=self.gold_rm.num_comparisons,
+            num_comparisons=self.gold_rm.num_comparisons or 0,  # a published one: see study_checks
             num_validation=self.gold_rm.num_validation,
             candidates=self.data.candidates,
             annotators=self.data.annotators,
@@ -229,19 +265,22 @@ class Study(StrictModel):
         """Settings of one policy's supervised fine-tuning."""
         policy = self.policies[policy_size]
         return LanguageModelSettings(
-            shape=_shape(policy),
+            shape=policy.shape,
             optimization=OptimizationConfig(
                 learning_rate=policy.learning_rate,
                 batch_size=policy.batch_size,
                 num_epochs=policy.num_epochs,
             ),
             text=self.text,
+            numerics=self.policy_compute(policy_size).numerics,
             seed=self._seed("policy", policy_size),
         )
 
     def gold_rm_settings(self) -> RewardModelSettings:
         """Settings of the gold RM's training."""
         gold = self.gold_rm
+        if gold.num_comparisons is None or gold.learning_rate is None:
+            raise TypeError("a published gold RM is not trained")
         return RewardModelSettings(
             proxy_rm=None,
             num_comparisons=gold.num_comparisons,
@@ -252,9 +291,14 @@ class Study(StrictModel):
                 num_epochs=gold.num_epochs,
             ),
             text=self.text,
+            numerics=self.gold_rm_compute().numerics,
             seed=self._seed("gold_rm", self.gold_rm.seed),
             subset_seed=self._seed("human_comparisons", "subset"),
         )
+
+    def published_gold_rm_settings(self) -> PublishedGoldRMSettings:
+        """Settings of the job that measures a published gold RM."""
+        return PublishedGoldRMSettings(num_validation=self.gold_rm.num_validation)
 
     def synthetic_response_settings(self) -> SamplingSettings:
         """Settings of the pairs of responses that the gold RM labels."""
@@ -275,13 +319,14 @@ class Study(StrictModel):
         """Settings of the pre-training of one proxy RM's backbone."""
         size = self.proxy_sizes[proxy_size]
         return LanguageModelSettings(
-            shape=_shape(size),
+            shape=size.shape,
             optimization=OptimizationConfig(
                 learning_rate=size.learning_rate,
                 batch_size=self.backbone.batch_size,
                 num_epochs=self.backbone.num_epochs,
             ),
             text=self.text,
+            numerics=self.proxy_compute(proxy_size).numerics,
             seed=self._seed("backbone", proxy_size, seed),
         )
 
@@ -301,6 +346,7 @@ class Study(StrictModel):
                 num_epochs=proxy_rm.num_epochs,
             ),
             text=self.text,
+            numerics=self.proxy_compute(proxy_rm.proxy_size).numerics,
             seed=self._seed("proxy_rm", proxy_rm.proxy_size, proxy_rm.seed),
             subset_seed=self._seed("synthetic_comparisons", "subset", proxy_rm.seed),
         )
@@ -355,6 +401,7 @@ class Study(StrictModel):
             num_evaluation_prompts=self.best_of_n.num_prompts,
             has_hidden_utility=self.is_embedded,
             text=self.text,
+            numerics=self.policy_compute(run.policy_size).numerics,
             seed=self._seed("ppo", run.model_dump_json()),
         )
 
@@ -370,10 +417,6 @@ class Study(StrictModel):
     def figure_settings(self) -> FigureSettings:
         """Settings of the figures."""
         return figure_settings(self)
-
-
-def _shape(config: TransformerConfig) -> TransformerConfig:
-    return TransformerConfig(**config.model_dump(include=set(TransformerConfig.model_fields)))
 
 
 def as_param(settings: StrictModel) -> str:

@@ -12,6 +12,8 @@ from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
 from overopt.hub.config import HubDataConfig, HubDatasetConfig
 from overopt.hub.local_files import MAX_FILES, files_of
+from overopt.model_config import CheckpointConfig
+from overopt.policy.config import BackboneConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.reward_model.config import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
 from overopt.splits import assign_split
@@ -61,7 +63,8 @@ def _check_policies(
     policies: Collection[str], main_policy: str, gold_rm: GoldRMConfig
 ) -> Iterator[str]:
     yield from _undefined("main_policy", [main_policy], policies, "policies")
-    yield from _undefined("gold_rm.backbone", [gold_rm.backbone], policies, "policies")
+    if gold_rm.backbone is not None:
+        yield from _undefined("gold_rm.backbone", [gold_rm.backbone], policies, "policies")
 
 
 def _check_comparison_policy(
@@ -70,6 +73,63 @@ def _check_comparison_policy(
     if synthetic.policy is not None:
         yield from _undefined(
             "synthetic_comparisons.policy", [synthetic.policy], policies, "policies"
+        )
+
+
+def _check_checkpoints(
+    policies: Mapping[str, object],
+    proxy_sizes: Mapping[str, object],
+    gold_rm: GoldRMConfig,
+    backbone: BackboneConfig,
+) -> Iterator[str]:
+    models: dict[str, object] = {f"policies.{name}": model for name, model in policies.items()}
+    models |= {f"proxy_sizes.{name}": model for name, model in proxy_sizes.items()}
+    models["gold_rm"] = gold_rm
+    for key, model in models.items():
+        if not isinstance(model, CheckpointConfig):
+            continue  # a size with faults
+        if fault := _checkpoint_fault(model):
+            yield f"{key}.{fault}"
+        is_untrained = getattr(model, "num_epochs", backbone.num_epochs) == 0
+        if is_untrained and model.checkpoint is None:
+            owner = key if hasattr(model, "num_epochs") else "backbone"
+            yield (
+                f"{owner}.num_epochs: 0, but {key} starts from random weights; give at least 1, or "
+                "a checkpoint"
+            )
+
+
+def _checkpoint_fault(model: CheckpointConfig) -> str | None:
+    path = model.checkpoint
+    if path is None:
+        return None
+    if special := sorted(set("{}<").intersection(path)):
+        return f"checkpoint: {path!r} holds {' and '.join(special)}, which Snakemake would replace"
+    if not path.isprintable() or not path.strip():
+        return f"checkpoint: {path!r}; give a folder or a repository of the hub"
+    if model.revision is None:
+        if os.path.isfile(os.path.join(path, "config.json")):
+            return None
+        found = "has no config.json" if os.path.isdir(path) else "is no folder here"
+        return (
+            f"checkpoint: {path!r} {found}; give the folder of a transformers checkpoint, or, for "
+            "a repository of the hub, its revision too (a commit)"
+        )
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path):
+        return (
+            f"checkpoint: {path!r} has a revision, but is no name of a repository; write "
+            "owner/name, or remove revision for a local folder"
+        )
+    return None
+
+
+def _check_gold_data(
+    data: EmbeddedDataConfig | FileDataConfig, gold_rm: GoldRMConfig
+) -> Iterator[str]:
+    if isinstance(data, EmbeddedDataConfig) and gold_rm.is_published:
+        yield (
+            "gold_rm.checkpoint: no published reward model knows the embedded world; train one "
+            "(backbone, num_comparisons, learning_rate), or give your own data"
         )
 
 
@@ -294,6 +354,8 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("splits",), _check_splits),
     (("policies", "main_policy", "gold_rm"), _check_policies),
     (("policies", "synthetic_comparisons"), _check_comparison_policy),
+    (("policies", "proxy_sizes", "gold_rm", "backbone"), _check_checkpoints),
+    (("data", "gold_rm"), _check_gold_data),
     (("best_of_n",), _check_pool),
     (("deep_best_of_n", "best_of_n", "grid"), _check_deep_pool),
     (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),

@@ -61,22 +61,28 @@ def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> li
 
 
 def encode_prompts(
-    tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], max_prompt_tokens: int
+    tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], max_prompt_tokens: int | None
 ) -> list[list[int]]:
     """Each prompt as `<bos>` + tokens, at most `max_prompt_tokens` ids with the `<bos>`.
+
+    A pretrained tokenizer may have no `<bos>`; then a prompt is its tokens. None: no limit.
 
     Raises
     ------
     UserError: a prompt is longer; it is never cut, since its end is what the response answers.
     """
-    bos = _special_id(tokenizer, "bos")
-    ids = [[bos, *tokens] for tokens in encode_texts(tokenizer, prompts)]
+    start = [] if tokenizer.bos_token is None else [_special_id(tokenizer, "bos")]
+    ids = [[*start, *tokens] for tokens in encode_texts(tokenizer, prompts)]
+    if any(not row for row in ids):
+        raise UserError("a prompt is empty, and the tokenizer has no token to begin with")
+    if max_prompt_tokens is None:
+        return ids
     too_long = [index for index, row in enumerate(ids) if len(row) > max_prompt_tokens]
     if too_long:
         first, longest = too_long[0], max(map(len, ids))
         raise UserError(
             f"text.max_prompt_tokens is {max_prompt_tokens}: the prompt {_start(prompts[first])}"
-            f" has {len(ids[first])} tokens with {tokenizer.bos_token} ({len(too_long):,} of"
+            f" has {len(ids[first])} tokens, its start included ({len(too_long):,} of"
             f" {len(ids):,} prompts are too long, the longest has {longest}). Raise"
             f" text.max_prompt_tokens to {longest}, or remove the long prompts from the data."
         )
@@ -118,6 +124,18 @@ def pad_right(
     return padded
 
 
+def decode_prompts(tokenizer: PreTrainedTokenizerFast, ids: Sequence[Sequence[int]]) -> list[str]:
+    """Text of each prompt; `<bos>`, which may also be the token that ends responses, is dropped."""
+    return [
+        str(
+            tokenizer.decode(
+                list(row), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
+        for row in ids
+    ]
+
+
 def decode_responses(
     tokenizer: PreTrainedTokenizerFast, ids: Sequence[Sequence[int]] | npt.NDArray[np.int64]
 ) -> list[str]:
@@ -141,9 +159,16 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
     Raises
     ------
-    UserError: the folder holds no fast tokenizer, or `pad`, `bos` or `eos` is missing, or `pad` is
-    also `bos` or `eos`: the mask would hide the end of every response from the model.
+    UserError: the folder holds no fast tokenizer, or `pad` or `eos` is missing, or `pad` is also
+    `bos` or `eos`: the mask would hide the end of every response from the model.
     """
+    tokenizer = read_tokenizer(folder)
+    _check_special_tokens(folder, tokenizer)
+    return tokenizer
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Tokenizer of a folder whatever its special tokens; `UserError` where there is none."""
     # Imported here because it takes seconds that the jobs without text need not pay.
     from transformers import PreTrainedTokenizerFast
 
@@ -160,7 +185,6 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise UserError(
             f"{folder}: holds no tokenizer that can be read ({in_one_line(error)})."
         ) from error
-    _check_special_tokens(folder, tokenizer)
     return tokenizer
 
 
@@ -176,19 +200,13 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 def _check_special_tokens(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     pad, bos, eos = tokenizer.pad_token, tokenizer.bos_token, tokenizer.eos_token
     found = f"{folder}: the tokenizer has pad {pad!r}, bos {bos!r}, eos {eos!r}."
-    if pad is None or bos is None or eos is None:
-        raise UserError(f"{found} Expected all three: add the missing one and save it again.")
+    if pad is None or eos is None:
+        raise UserError(f"{found} Expected pad and eos: add the missing one and save it again.")
     if pad in (bos, eos):
         raise UserError(
             f"{found} Expected a pad token of its own, or the ends of responses are masked: add one"
             " with tokenizer.add_special_tokens({'pad_token': '<pad>'}), resize the model's"
             " embeddings, and save both again."
-        )
-    ids = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
-    if ids != SPECIAL_IDS:
-        raise UserError(
-            f"{found} Their ids are {ids}. Expected {SPECIAL_IDS}, which the models are built with;"
-            " use a tokenizer that the workflow made."
         )
 
 
@@ -204,7 +222,7 @@ def _first_refused(backend: Tokenizer, texts: Sequence[str]) -> str:
 def _refuse_spelled_specials(
     tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], ids: list[list[int]]
 ) -> None:
-    specials = {_special_id(tokenizer, name) for name in ("pad", "bos", "eos")}
+    specials = set(tokenizer.all_special_ids)
     for text, row in zip(texts, ids, strict=True):
         if not specials.isdisjoint(row):
             raise UserError(

@@ -1,10 +1,12 @@
-"""Settings that every training job shares: the shape of a model, its optimization, its text."""
+"""Settings that training jobs share: shape of a model, optimization, text, numerics."""
 
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from overopt.strict_model import StrictModel
+
+Precision = Literal["fp32", "bf16"]
 
 
 class TransformerConfig(StrictModel):
@@ -16,12 +18,17 @@ class TransformerConfig(StrictModel):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        if self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}; "
-                "choose a divisor"
-            )
+        require_divisor(self.hidden_size, self.num_heads)
         return self
+
+
+def require_divisor(hidden_size: int, num_heads: int) -> None:
+    """Raise ValueError where the heads of a shape do not divide its width."""
+    if hidden_size % num_heads:
+        raise ValueError(
+            f"hidden_size {hidden_size} is not a multiple of num_heads {num_heads}; "
+            "choose a divisor"
+        )
 
 
 class OptimizationConfig(StrictModel):
@@ -29,7 +36,9 @@ class OptimizationConfig(StrictModel):
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of AdamW.")
     batch_size: PositiveInt = Field(description="Examples per optimizer step.")
-    num_epochs: PositiveInt = Field(default=1, description="Passes over the training examples.")
+    num_epochs: NonNegativeInt = Field(
+        default=1, description="Passes over the training examples; 0: none, as it was loaded."
+    )
 
 
 class TextConfig(StrictModel):
@@ -46,3 +55,18 @@ class TextConfig(StrictModel):
     def context_length(self) -> int:
         """Tokens of prompt and response together."""
         return self.max_prompt_tokens + self.max_response_tokens
+
+
+class Numerics(StrictModel):
+    """What changes the numbers of a training job."""
+
+    precision: Precision = Field(
+        default="fp32",
+        description="Of the body's matrix products in training. Weights, heads, scores, "
+        "log-probabilities and losses are fp32 under both.",
+    )
+    lora_rank: PositiveInt | None = Field(
+        default=None,
+        description="Rank of the adapters that are trained in place of the whole body (LoRA); "
+        "none: everything is trained.",
+    )

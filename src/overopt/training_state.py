@@ -17,6 +17,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from overopt.processes import Processes
+
 SECONDS_BETWEEN_SAVES = float(os.environ.get("OVEROPT_SECONDS_BETWEEN_SAVES", "30"))
 """What a kill costs at most. It changes no result, so it is no setting of a study."""
 
@@ -33,11 +35,14 @@ class TrainingState:
         self._path = path
         self._fingerprint = fingerprint
         self._interval = seconds_between_saves
+        self._is_kept_here = Processes.of_this_job().is_main
         self._last_save = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the last save lies long enough behind."""
-        return self._path is not None and time.monotonic() - self._last_save >= self._interval
+        """Whether the last save lies long enough behind; never but in the main process."""
+        if self._path is None or not self._is_kept_here:
+            return False
+        return time.monotonic() - self._last_save >= self._interval
 
     def save(
         self,

@@ -48,6 +48,7 @@ rule pool:
 rule pool_gold_scores:
     input:
         pool="<results>/best_of_n/{policy_size}/pool.parquet",
+        tokenizer="<results>/policies/{policy_size}/tokenizer.json",
         gold_rm="<results>/gold_rm/model.safetensors",
     output:
         scores="<results>/best_of_n/{policy_size}/gold_scores.parquet",
@@ -68,13 +69,14 @@ rule pool_gold_scores:
     shell:
         "python {REPO}/workflow/scripts/pool_gold_scores.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --gold-rm {input.gold_rm}"
+        " --pool {input.pool} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm}"
         " --scores {output.scores} --scale {output.scale} --record {output.record} > {log} 2>&1"
 
 
 rule best_of_n:
     input:
         pool="<results>/best_of_n/{policy_size}/pool.parquet",
+        tokenizer="<results>/policies/{policy_size}/tokenizer.json",
         gold_scores="<results>/best_of_n/{policy_size}/gold_scores.parquet",
         proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
     output:
@@ -104,7 +106,7 @@ rule best_of_n:
     shell:
         "python {REPO}/workflow/scripts/best_of_n.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --gold-scores {input.gold_scores} --proxy-rm {input.proxy_rm}"
+        " --pool {input.pool} --tokenizer {input.tokenizer} --gold-scores {input.gold_scores} --proxy-rm {input.proxy_rm}"
         " --proxy-scores {output.proxy_scores} --curve {output.curve}"
         " --record {output.record} > {log} 2>&1"
 

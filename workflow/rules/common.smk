@@ -28,12 +28,15 @@ os.environ.update(
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.errors import UserError
 from overopt.file_list import FileList
+from overopt.left_in_queue import cancel_left_in_queue
 from overopt.provenance import code_digest
 from overopt.stale_lock import clear_stale_lock
 from overopt.study import as_param, read_study
 
 if workflow.is_main_process and clear_stale_lock(Path(".snakemake")):
     print("Removed the lock of a Snakemake that was killed here.", file=sys.stderr)
+    for job in cancel_left_in_queue(Path.cwd()):
+        print(f"Cancelled SLURM job {job}, which it had left.", file=sys.stderr)
 
 try:
     study = read_study(config)
@@ -109,6 +112,14 @@ def path_of(proxy_rm):
         f"{proxy_rm.proxy_size}/{proxy_rm.labels}-labels/{proxy_rm.num_comparisons}-comparisons/"
         f"{proxy_rm.num_epochs}-epochs/seed-{proxy_rm.seed}"
     )
+
+
+def start_of(model):
+    """What a language model starts from: a tokenizer and random weights, or a checkpoint."""
+    published = model.checkpoint_settings("language_model")
+    if published is None:
+        return "<results>/data/tokenizer/tokenizer.json"
+    return f"<results>/checkpoints/{published.slug}/model.safetensors"
 
 
 def alternatives(values):

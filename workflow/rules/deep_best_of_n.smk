@@ -45,6 +45,7 @@ rule deep_pool:
 rule deep_best_of_n:
     input:
         pool="<results>/deep_best_of_n/{policy_size}/pool.safetensors",
+        tokenizer="<results>/policies/{policy_size}/tokenizer.json",
         gold_rm="<results>/gold_rm/model.safetensors",
         proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
     output:
@@ -71,5 +72,5 @@ rule deep_best_of_n:
     shell:
         "python {REPO}/workflow/scripts/deep_best_of_n.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --gold-rm {input.gold_rm} --proxy-rm {input.proxy_rm}"
+        " --pool {input.pool} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm} --proxy-rm {input.proxy_rm}"
         " --curve {output.curve} --record {output.record} > {log} 2>&1"

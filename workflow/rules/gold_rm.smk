@@ -11,6 +11,7 @@ STEPS
 """
 
 from overopt import memory, run_time
+from overopt.compute_config import launcher
 
 
 rule gold_rm:
@@ -27,15 +28,18 @@ rule gold_rm:
     priority: 100
     conda:
         "../../envs/science.yaml"
+    threads: lambda wildcards: study.gold_rm_compute().num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.gold_rm(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
+        launch=lambda wildcards: launcher(study.gold_rm_compute()),
+        gres=lambda wildcards: study.gold_rm_compute().gres,
     params:
         config=lambda wildcards: as_param(study.gold_rm_settings()),
         code=code("train_gold_rm"),
     shell:
-        "python {REPO}/workflow/scripts/train_gold_rm.py"
+        "{resources.launch} {REPO}/workflow/scripts/train_gold_rm.py"
         " --config {params.config:q} --code {params.code}"
         " --comparisons {input.comparisons} --backbone {input.backbone}"
         " --model {output.model} --record {output.record} > {log} 2>&1"

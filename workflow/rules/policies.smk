@@ -2,7 +2,7 @@
 Initial policies, by supervised fine-tuning (Gao et al. 2022, section 2).
 
 INPUTS
-    data/demonstrations.parquet, data/tokenizer/
+    data/demonstrations.parquet, data/tokenizer/ or checkpoints/{checkpoint}/
 OUTPUTS
     policies/{policy_size}/   a causal language model of transformers, with its tokenizer
 STEPS
@@ -10,12 +10,13 @@ STEPS
 """
 
 from overopt import memory, run_time
+from overopt.compute_config import launcher
 
 
 rule policy:
     input:
         demonstrations="<results>/data/demonstrations.parquet",
-        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        start=lambda wildcards: start_of(study.policies[wildcards.policy_size]),
     output:
         beside("<results>/policies/{policy_size}", POLICY_FILES),
         model="<results>/policies/{policy_size}/model.safetensors",
@@ -26,16 +27,19 @@ rule policy:
     priority: 100
     conda:
         "../../envs/science.yaml"
+    threads: lambda wildcards: study.policy_compute(wildcards.policy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.policy(study, wildcards.policy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.policy(study, wildcards.policy_size),
+        launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
+        gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
     params:
         config=lambda wildcards: as_param(study.policy_settings(wildcards.policy_size)),
         code=code("train_language_model"),
     shell:
-        "python {REPO}/workflow/scripts/train_language_model.py"
+        "{resources.launch} {REPO}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --tokenizer {input.tokenizer}"
+        " --demonstrations {input.demonstrations} --start {input.start}"
         " --model {output.model} --record {output.record} > {log} 2>&1"

@@ -11,6 +11,7 @@ STEPS
 """
 
 from overopt import memory, run_time
+from overopt.compute_config import launcher
 
 
 rule ppo:
@@ -34,11 +35,14 @@ rule ppo:
     priority: 30
     conda:
         "../../envs/science.yaml"
+    threads: lambda wildcards: study.policy_compute(wildcards.policy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.ppo(study, wildcards.policy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.ppo(study, wildcards.policy_size),
+        launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
+        gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
     params:
         config=lambda wildcards: as_param(
             study.ppo_settings(
@@ -51,7 +55,7 @@ rule ppo:
         ),
         code=code("ppo"),
     shell:
-        "python {REPO}/workflow/scripts/ppo.py"
+        "{resources.launch} {REPO}/workflow/scripts/ppo.py"
         " --config {params.config:q} --code {params.code}"
         " --prompts {input.prompts} --policy {input.policy} --proxy-rm {input.proxy_rm}"
         " --gold-rm {input.gold_rm} --curve {output.curve} --iterations {output.iterations}"

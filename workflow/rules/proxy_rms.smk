@@ -12,12 +12,13 @@ STEPS
 """
 
 from overopt import memory, run_time
+from overopt.compute_config import launcher
 
 
 rule backbone:
     input:
         demonstrations="<results>/data/demonstrations.parquet",
-        tokenizer="<results>/data/tokenizer/tokenizer.json",
+        start=lambda wildcards: start_of(study.proxy_sizes[wildcards.proxy_size]),
     output:
         beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
         model=kept(
@@ -30,26 +31,30 @@ rule backbone:
         "<results>/logs/backbone_{proxy_size}_seed-{seed}.log",
     conda:
         "../../envs/science.yaml"
+    threads: lambda wildcards: study.proxy_compute(wildcards.proxy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.backbone(study, wildcards.proxy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.backbone(study, wildcards.proxy_size),
+        launch=lambda wildcards: launcher(study.proxy_compute(wildcards.proxy_size)),
+        gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
     params:
         config=lambda wildcards: as_param(
             study.backbone_settings(wildcards.proxy_size, int(wildcards.seed))
         ),
         code=code("train_language_model"),
     shell:
-        "python {REPO}/workflow/scripts/train_language_model.py"
+        "{resources.launch} {REPO}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --tokenizer {input.tokenizer}"
+        " --demonstrations {input.demonstrations} --start {input.start}"
         " --model {output.model} --record {output.record} > {log} 2>&1"
 
 
 rule proxy_rm:
     input:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
+        tokenizer=f"<results>/policies/{study.comparison_policy}/tokenizer.json",
         backbone="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
     output:
         beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES),
@@ -61,18 +66,21 @@ rule proxy_rm:
     priority: 60
     conda:
         "../../envs/science.yaml"
+    threads: lambda wildcards: study.proxy_compute(wildcards.proxy_size).num_processes
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.proxy_rm(study, wildcards.proxy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.proxy_rm(study, wildcards.proxy_size),
+        launch=lambda wildcards: launcher(study.proxy_compute(wildcards.proxy_size)),
+        gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
     params:
         config=lambda wildcards: as_param(
             study.proxy_rm_settings(proxy_rm_of(wildcards))
         ),
         code=code("train_proxy_rm"),
     shell:
-        "python {REPO}/workflow/scripts/train_proxy_rm.py"
+        "{resources.launch} {REPO}/workflow/scripts/train_proxy_rm.py"
         " --config {params.config:q} --code {params.code}"
-        " --comparisons {input.comparisons} --backbone {input.backbone}"
+        " --comparisons {input.comparisons} --tokenizer {input.tokenizer} --backbone {input.backbone}"
         " --model {output.model} --record {output.record} > {log} 2>&1"

@@ -43,6 +43,7 @@ rule synthetic_responses:
 rule synthetic_comparisons:
     input:
         pairs="<results>/synthetic_comparisons/pairs.parquet",
+        tokenizer=f"<results>/policies/{study.comparison_policy}/tokenizer.json",
         gold_rm="<results>/gold_rm/model.safetensors",
     output:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
@@ -63,5 +64,5 @@ rule synthetic_comparisons:
     shell:
         "python {REPO}/workflow/scripts/synthetic_comparisons.py"
         " --config {params.config:q} --code {params.code}"
-        " --pairs {input.pairs} --gold-rm {input.gold_rm}"
+        " --pairs {input.pairs} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm}"
         " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"

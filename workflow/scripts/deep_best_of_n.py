@@ -1,8 +1,8 @@
 """Score a deep pool by one proxy RM, the best of it by gold, and estimate the deep curve.
 
 python workflow/scripts/deep_best_of_n.py --config '{...}' --pool deep_pool.safetensors
-    --gold-rm GOLD/model.safetensors --proxy-rm PROXY/model.safetensors
-    --curve OUT.parquet --record OUT.json
+    --tokenizer POLICY/tokenizer.json --gold-rm GOLD/model.safetensors
+    --proxy-rm PROXY/model.safetensors --curve OUT.parquet --record OUT.json
 """
 
 from overopt.deep_pool.best_of_n import deep_best_of_n_curve
@@ -11,10 +11,18 @@ from overopt.job import Input, Job, Output, Settings, run
 
 
 def main(
-    job: Job, config: Settings, pool: Input, gold_rm: Input, proxy_rm: Input, curve: Output
+    job: Job,
+    config: Settings,
+    pool: Input,
+    tokenizer: Input,
+    gold_rm: Input,
+    proxy_rm: Input,
+    curve: Output,
 ) -> None:
     settings = DeepBestOfNSettings.model_validate_json(config)
-    deep_best_of_n_curve(job, settings, pool, gold_rm.parent, proxy_rm.parent, curve)
+    deep_best_of_n_curve(
+        job, settings, pool, tokenizer.parent, gold_rm.parent, proxy_rm.parent, curve
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Score a pool by the gold RM.
 
 python workflow/scripts/pool_gold_scores.py --config '{...}' --pool pool.parquet
-    --gold-rm gold_rm/model.safetensors --scores OUT.parquet --scale OUT.json --record OUT.json
+    --tokenizer POLICY/tokenizer.json --gold-rm gold_rm/model.safetensors
+    --scores OUT.parquet --scale OUT.json --record OUT.json
 """
 
 from overopt.job import Input, Job, Output, Settings, run
@@ -10,10 +11,16 @@ from overopt.pool.gold_scores import score_pool_by_gold
 
 
 def main(
-    job: Job, config: Settings, pool: Input, gold_rm: Input, scores: Output, scale: Output
+    job: Job,
+    config: Settings,
+    pool: Input,
+    tokenizer: Input,
+    gold_rm: Input,
+    scores: Output,
+    scale: Output,
 ) -> None:
     settings = PoolScoreSettings.model_validate_json(config)
-    score_pool_by_gold(job, settings, pool, gold_rm.parent, scores, scale)
+    score_pool_by_gold(job, settings, pool, tokenizer.parent, gold_rm.parent, scores, scale)
 
 
 if __name__ == "__main__":

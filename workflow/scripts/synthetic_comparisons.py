@@ -1,7 +1,8 @@
 """Label pairs of responses with the gold RM.
 
 python workflow/scripts/synthetic_comparisons.py --config '{...}' --pairs pairs.parquet
-    --gold-rm gold_rm/model.safetensors --comparisons OUT.parquet --record OUT.json
+    --tokenizer POLICY/tokenizer.json --gold-rm gold_rm/model.safetensors
+    --comparisons OUT.parquet --record OUT.json
 """
 
 from overopt.job import Input, Job, Output, Settings, run
@@ -9,9 +10,11 @@ from overopt.reward_model.config import LabelSettings
 from overopt.synthetic.labels import label_pairs
 
 
-def main(job: Job, config: Settings, pairs: Input, gold_rm: Input, comparisons: Output) -> None:
+def main(
+    job: Job, config: Settings, pairs: Input, tokenizer: Input, gold_rm: Input, comparisons: Output
+) -> None:
     settings = LabelSettings.model_validate_json(config)
-    label_pairs(job, settings, pairs, gold_rm.parent, comparisons)
+    label_pairs(job, settings, pairs, tokenizer.parent, gold_rm.parent, comparisons)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fit a language model to the demonstrations: an initial policy, or the backbone of a proxy RM.
 
 python workflow/scripts/train_language_model.py --config '{...}'
-    --demonstrations demonstrations.parquet --tokenizer tokenizer/tokenizer.json
+    --demonstrations demonstrations.parquet --start CHECKPOINT/model.safetensors
     --model OUT/model.safetensors --record OUT.json
 """
 
@@ -10,11 +10,9 @@ from overopt.policy.config import LanguageModelSettings
 from overopt.policy.training import fit_to_demonstrations
 
 
-def main(
-    job: Job, config: Settings, demonstrations: Input, tokenizer: Input, model: Output
-) -> None:
+def main(job: Job, config: Settings, demonstrations: Input, start: Input, model: Output) -> None:
     settings = LanguageModelSettings.model_validate_json(config)
-    fit_to_demonstrations(job, settings, demonstrations, tokenizer.parent, model.parent)
+    fit_to_demonstrations(job, settings, demonstrations, start.parent, model.parent)
 
 
 if __name__ == "__main__":

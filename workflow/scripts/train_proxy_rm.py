@@ -1,7 +1,8 @@
 """Fit one proxy RM to synthetic comparisons.
 
 python workflow/scripts/train_proxy_rm.py --config '{...}' --comparisons comparisons.parquet
-    --backbone BACKBONE/model.safetensors --model OUT/model.safetensors --record OUT.json
+    --tokenizer POLICY/tokenizer.json --backbone BACKBONE/model.safetensors
+    --model OUT/model.safetensors --record OUT.json
 """
 
 from overopt.job import Input, Job, Output, Settings, run
@@ -9,9 +10,11 @@ from overopt.reward_model.config import RewardModelSettings
 from overopt.reward_model.proxy import train_proxy_rm
 
 
-def main(job: Job, config: Settings, comparisons: Input, backbone: Input, model: Output) -> None:
+def main(
+    job: Job, config: Settings, comparisons: Input, tokenizer: Input, backbone: Input, model: Output
+) -> None:
     settings = RewardModelSettings.model_validate_json(config)
-    train_proxy_rm(job, settings, comparisons, backbone.parent, model.parent)
+    train_proxy_rm(job, settings, comparisons, tokenizer.parent, backbone.parent, model.parent)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from overopt.architecture import RewardModel
 from overopt.best_of_n import best_of_n_scores, best_of_n_weights
 from overopt.curves import curve_table
 from overopt.deep_pool.config import DeepBestOfNSettings
 from overopt.deep_pool.pool import DeepPrompt, read_deep_pool
 from overopt.job import Job
 from overopt.kl import best_of_n_kl, default_ns, estimated_best_of_n_kl
-from overopt.models import load_reward_model, num_parameters
-from overopt.reward_model.scoring import score_sequences
-from overopt.tokens import decode_responses, load_tokenizer
+from overopt.models import num_parameters
+from overopt.reward_model.scorer import Scorer, load_scorer
+from overopt.tokens import decode_prompts, decode_responses, load_tokenizer
 
 NEGLIGIBLE = 1e-9
 """Total weight of the responses that gold does not score."""
@@ -76,15 +75,21 @@ def _estimate(
 
 
 def deep_best_of_n_curve(
-    job: Job, settings: DeepBestOfNSettings, pool: Path, gold_rm: Path, proxy_rm: Path, curve: Path
+    job: Job,
+    settings: DeepBestOfNSettings,
+    pool: Path,
+    tokenizer_dir: Path,
+    gold_rm: Path,
+    proxy_rm: Path,
+    curve: Path,
 ) -> None:
     """Write the curve of one proxy RM over a deep pool, for all n up to `max_n`."""
-    proxy_model = load_reward_model(proxy_rm)
-    gold = _Gold(load_reward_model(gold_rm), gold_rm, settings.has_hidden_utility)
+    proxy = load_scorer(proxy_rm, tokenizer_dir)
+    gold = _Gold(load_scorer(gold_rm, tokenizer_dir), tokenizer_dir, settings.has_hidden_utility)
     ns = default_ns(settings.max_n)
     rows = []
     for prompt in read_deep_pool(pool):
-        proxy_scores = score_sequences(proxy_model, prompt.sequences)
+        proxy_scores = proxy.score(prompt.repeated_prompt_ids, prompt.response_ids)
         score = partial(gold.scores, prompt)
         row = deep_scores(proxy_scores, score, ns, settings.num_scored_responses)
         row["kl"] = best_of_n_kl(ns)
@@ -92,28 +97,28 @@ def deep_best_of_n_curve(
         rows.append(row)
         print(f"prompt {len(rows)}: {gold.num_scored} responses scored by gold", flush=True)
     measurements = {name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]}
-    table = curve_table(settings.run, num_parameters(proxy_model), ns, measurements)
+    table = curve_table(settings.run, num_parameters(proxy.model), ns, measurements)
     table.to_parquet(curve, index=False)
 
 
 class _Gold:
     """Gold scores, and hidden utilities in the embedded world, of some responses of a prompt."""
 
-    def __init__(self, model: RewardModel, folder: Path, has_hidden_utility: bool) -> None:
-        self._model = model
-        self._tokenizer = load_tokenizer(folder)
+    def __init__(self, scorer: Scorer, tokenizer_dir: Path, has_hidden_utility: bool) -> None:
+        self._scorer = scorer
+        self._tokenizer = load_tokenizer(tokenizer_dir)
         self._has_hidden_utility = has_hidden_utility
         self.num_scored = 0
 
     def scores(self, prompt: DeepPrompt, positions: np.ndarray) -> dict[str, np.ndarray]:
         responses = [prompt.response_ids[row] for row in positions]
         self.num_scored += len(responses)
-        sequences = [prompt.prompt_ids + response for response in responses]
-        scores = {"gold_score": score_sequences(self._model, sequences)}
+        prompts = [prompt.prompt_ids] * len(responses)
+        scores = {"gold_score": self._scorer.score(prompts, responses)}
         if self._has_hidden_utility:
             from overopt.world.utility import utilities  # the embedded world only
 
-            asked = decode_responses(self._tokenizer, [prompt.prompt_ids]) * len(responses)
+            asked = decode_prompts(self._tokenizer, [prompt.prompt_ids]) * len(responses)
             scores["human_score"] = utilities(asked, decode_responses(self._tokenizer, responses))
         return scores
 

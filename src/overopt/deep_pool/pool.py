@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from overopt.architecture import vocabulary_size
 from overopt.curves import evaluation_prompts
 from overopt.deep_pool.config import DeepPoolSettings
 from overopt.job import Job
@@ -15,7 +16,7 @@ from overopt.policy.sampling import sample_responses
 from overopt.randomness import torch_generator
 from overopt.tokens import encode_prompts, load_tokenizer
 
-LARGEST_ID = np.iinfo(np.uint16).max
+LARGEST_SHORT_ID = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,21 @@ class DeepPrompt:
     logprobs: np.ndarray
 
     @property
-    def sequences(self) -> list[list[int]]:
-        """Prompt and response joined."""
-        return [self.prompt_ids + response for response in self.response_ids]
+    def repeated_prompt_ids(self) -> list[list[int]]:
+        """The prompt, once for each response."""
+        return [self.prompt_ids] * len(self.response_ids)
 
 
 def sample_deep_pool(
     job: Job, settings: DeepPoolSettings, prompts: Path, policy_dir: Path, pool: Path
 ) -> None:
-    """Write the pool prompt by prompt: memory holds token ids of two bytes, never text.
-
-    Raises ValueError where the vocabulary does not fit into them.
-    """
+    """Write the pool prompt by prompt: memory holds token ids of two or four bytes, never text."""
     tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
-    if len(tokenizer) > LARGEST_ID:
-        raise ValueError(f"a vocabulary of {len(tokenizer)} does not fit into two bytes an id")
+    id_type = np.uint16 if vocabulary_size(policy) <= LARGEST_SHORT_ID else np.uint32
     texts = evaluation_prompts(prompts, settings.num_prompts)
     prompt_ids = encode_prompts(tokenizer, texts, settings.text.max_prompt_tokens)
     shape = (len(prompt_ids), settings.num_responses)
-    ids = np.zeros((*shape, settings.text.max_response_tokens), np.uint16)
+    ids = np.zeros((*shape, settings.text.max_response_tokens), id_type)
     lengths, logprobs = np.zeros(shape, np.uint16), np.zeros(shape, np.float32)
     for row, prompt in enumerate(prompt_ids):
         responses = sample_responses(
@@ -59,7 +56,7 @@ def sample_deep_pool(
         logprobs[row] = responses.logprobs.sum(1).cpu().numpy()
         print(f"prompt {row + 1} of {len(prompt_ids)}", flush=True)
     width = max(map(len, prompt_ids))
-    padded = np.zeros((len(prompt_ids), width), np.uint16)
+    padded = np.zeros((len(prompt_ids), width), id_type)
     for row, prompt in enumerate(prompt_ids):
         padded[row, : len(prompt)] = prompt
     prompt_lengths = np.array([len(prompt) for prompt in prompt_ids], np.uint16)

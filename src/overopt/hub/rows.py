@@ -75,10 +75,12 @@ def _fetched(key: str, config: HubDatasetConfig) -> Path:
             "log in with `hf auth login`"
         ) from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+        cause = error.__cause__ or error
+        is_offline = isinstance(cause, errors.OfflineModeIsEnabled)
+        reason = "HF_HUB_OFFLINE is set" if is_offline else _first_line(cause)
         raise UserError(
             f"{name}: is not in the hub's cache on this machine, and the hub cannot be reached "
-            f"({_first_line(error.__cause__ or error)}). Connect this machine (and unset "
-            f"HF_HUB_OFFLINE), or run {by_hand}"
+            f"({reason}). Connect this machine, or run {by_hand}"
         ) from error
     except (
         errors.HTTPError,  # pyright: ignore[reportPrivateImportUsage]  of whichever httpx it uses
@@ -92,43 +94,49 @@ def _fetched(key: str, config: HubDatasetConfig) -> Path:
 
 def _stream(name: str, folder: Path, config: HubDatasetConfig) -> Iterator[dict[str, Any]]:
     """Rows as they are read. None is written to a cache, in which a stale copy could be found."""
-    import datasets
-
-    datasets.utils.logging.set_verbosity_error()
-    datasets.disable_progress_bars()
     _refuse_script(name, folder, [f"{Path(config.dataset).name}.py"])
     if not (folder / (config.data_dir or "")).is_dir():
         raise UserError(f"{name}: has no folder {config.data_dir!r}; correct data_dir")
     path = str(folder.resolve())
-    with TemporaryDirectory() as cache:  # for lock files
-        try:
-            builder = datasets.load_dataset_builder(
+    builder = _builder(name, path, config)
+    files = builder.config.data_files or {}
+    if config.split not in files:
+        raise UserError(
+            f"{name}: has no split {config.split!r}; name one of {_listed(files)} as split"
+        )
+    if _BUILDERS.isdisjoint(kind.__name__ for kind in type(builder).__mro__):
+        raise UserError(f"{name}: holds files of another kind; expected {_FORMATS} files")
+    named = chain.from_iterable(files.values())
+    if elsewhere := [file for file in named if not file.startswith(f"{path}/")]:
+        raise UserError(
+            f"{name}: its card names data from elsewhere ({elsewhere[0]}), which no revision "
+            "pins; download it into the folder and correct the card"
+        )
+    yield from builder.as_streaming_dataset(split=config.split)
+
+
+def _builder(name: str, path: str, config: HubDatasetConfig) -> Any:
+    """What `datasets` has found in the folder."""
+    import datasets
+
+    datasets.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    try:
+        with TemporaryDirectory() as cache:  # for a lock file
+            return datasets.load_dataset_builder(
                 path, config.subset, data_dir=config.data_dir, cache_dir=cache
             )
-        except FileNotFoundError as error:
-            _refuse_script(name, folder, [file.name for file in folder.glob("*.py")])
-            raise UserError(
-                f"{name}: holds no data ({_first_line(error)}); expected {_FORMATS} files"
-            ) from error
-        except ValueError as error:
-            subsets = datasets.get_dataset_config_names(path)
-            if config.subset in subsets:
-                raise
-            wrong = f"has no subset {config.subset!r}" if config.subset else "has several subsets"
-            raise UserError(f"{name}: {wrong}; name one of {_listed(subsets)} as subset") from error
-        files = builder.config.data_files or {}
-        if config.split not in files:
-            raise UserError(
-                f"{name}: has no split {config.split!r}; name one of {_listed(files)} as split"
-            )
-        if _BUILDERS.isdisjoint(kind.__name__ for kind in type(builder).__mro__):
-            raise UserError(f"{name}: holds files of another kind; expected {_FORMATS} files")
-        if elsewhere := [file for file in files[config.split] if not file.startswith(f"{path}/")]:
-            raise UserError(
-                f"{name}: its card names data from elsewhere ({elsewhere[0]}), which no revision "
-                "pins; download it into the folder and correct the card"
-            )
-        yield from builder.as_streaming_dataset(split=config.split)
+    except FileNotFoundError as error:
+        _refuse_script(name, Path(path), [file.name for file in Path(path).glob("*.py")])
+        raise UserError(
+            f"{name}: holds no data ({_first_line(error)}); expected {_FORMATS} files"
+        ) from error
+    except ValueError as error:
+        subsets = datasets.get_dataset_config_names(path)
+        if config.subset in subsets:
+            raise
+        wrong = f"has no subset {config.subset!r}" if config.subset else "has several subsets"
+        raise UserError(f"{name}: {wrong}; name one of {_listed(subsets)} as subset") from error
 
 
 def _refuse_script(name: str, folder: Path, scripts: list[str]) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from overopt.plan.compute import Compute
+from overopt.compute_config import ComputeConfig
 from overopt.plan.jobs import PlannedJob, planned_jobs
 from overopt.plan.machines import GpuModel, Gpus
+from overopt.plan.shapes import require_known_shapes
 from overopt.plan.summary import RulePlan, by_rule, critical_path
 from overopt.plan.texts import ASSUMED_SHARE
 from overopt.study import Study
@@ -20,6 +21,7 @@ _HEAD = (
 
 def describe_plan(study: Study, gpu: GpuModel) -> str:
     """What the study will take, before it runs. Raises UserError where a shape is not known."""
+    require_known_shapes(study)
     jobs = planned_jobs(study, gpu)
     rules = by_rule(jobs)
     lines = [f"Plan of {study.name}: {len(jobs):,} jobs", "", _HEAD]
@@ -69,7 +71,7 @@ def _assumptions(study: Study, rules: Sequence[RulePlan], gpu: GpuModel) -> list
     if any(not plan.num_gpus for plan in rules):
         texts += CPU_ASSUMPTIONS
     if any(plan.num_gpus for plan in rules):
-        on = Gpus(gpu, Compute())
+        on = Gpus(gpu, ComputeConfig())
         texts += [
             f"{gpu.name}: {gpu.bf16_peak / 1e12:.0f} TFLOP/s in bf16, "
             f"{gpu.bandwidth / 1e12:.1f} TB/s (data sheet); of it {on.training_share:.0%} in "

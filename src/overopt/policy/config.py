@@ -3,15 +3,25 @@
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from overopt.strict_model import StrictModel
-from overopt.training_config import OptimizationConfig, TextConfig, TransformerConfig
+from overopt.training_config import Numerics, OptimizationConfig, TextConfig, TransformerConfig
+
+
+class BackboneConfig(StrictModel):
+    """Language-model pre-training of the proxy RMs' backbones, on the demonstrations."""
+
+    num_epochs: int = Field(
+        default=3, ge=0, description="Passes over the demonstrations; 0: checkpoints as they are."
+    )
+    batch_size: int = Field(default=64, gt=0, description="Demonstrations per step.")
 
 
 class LanguageModelSettings(StrictModel):
     """One job: fit a language model to the demonstrations (Gao et al. 2022, section 2)."""
 
-    shape: TransformerConfig
+    shape: TransformerConfig | None = Field(description="From scratch; None: from a checkpoint.")
     optimization: OptimizationConfig
     text: TextConfig
+    numerics: Numerics = Numerics()
     seed: NonNegativeInt
 
 

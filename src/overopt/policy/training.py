@@ -13,12 +13,18 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from overopt.architecture import FILLER_ID, Policy, backbone_of, vocabulary_logits
+from overopt.architecture import (
+    FILLER_ID,
+    Policy,
+    backbone_of,
+    require_room,
+    vocabulary_logits,
+)
 from overopt.errors import UserError
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
-from overopt.models import build_policy, num_parameters, save_model
-from overopt.optimization import final_loss, length_bucketed_batches, train
+from overopt.models import build_policy, load_policy, num_parameters, save_model
+from overopt.optimization import Examples, final_loss, length_bucketed_batches, train
 from overopt.policy.config import LanguageModelSettings
 from overopt.provenance import write_json
 from overopt.randomness import numpy_generator, torch_generator
@@ -50,6 +56,20 @@ def response_loss(
     return F.cross_entropy(logits.float(), input_ids[:, 1:][is_response])
 
 
+class LanguageModelLoss(torch.nn.Module):
+    """`response_loss` of a policy, as accelerate wraps it."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(
+        self, input_ids: torch.Tensor, prompt_lengths: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        """Mean loss of these rows (nats per token)."""
+        return response_loss(self.policy, input_ids, prompt_lengths, lengths)
+
+
 def train_language_model(
     policy: Policy,
     prompts: Sequence[Sequence[int]],
@@ -76,45 +96,61 @@ def train_language_model(
             "lower the batch size or give more demonstrations"
         )
 
-    def batch_loss(model: Policy, rows: np.ndarray) -> torch.Tensor:
-        batch_lengths, device = lengths[rows], model.device
-        ids = input_ids[rows, : int(batch_lengths.max())]
-        return response_loss(
-            model, ids.to(device), prompt_lengths[rows].to(device), batch_lengths.to(device)
-        )
+    def tensors(rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        longest = int(lengths[rows].max())
+        return input_ids[rows, :longest], prompt_lengths[rows], lengths[rows]
 
-    return train(policy, batch_loss, batches, optimization.learning_rate, state)
+    num_response_tokens = (lengths - prompt_lengths).numpy()
+    return train(
+        LanguageModelLoss(policy),
+        Examples(tensors, weights=num_response_tokens),
+        batches,
+        optimization.learning_rate,
+        state,
+        settings.numerics,
+    )
 
 
 def fit_to_demonstrations(
     job: Job,
     settings: LanguageModelSettings,
     demonstrations: Path,
-    tokenizer_dir: Path,
+    start: Path,
     model_dir: Path,
 ) -> None:
-    """Train a language model from random weights on the demonstrations; write its checkpoint."""
-    tokenizer = load_tokenizer(tokenizer_dir)
+    """Train a language model on the demonstrations; write its checkpoint.
+
+    `start` is the folder of a pretrained checkpoint, or, for a model from random weights, of a
+    tokenizer. Without epochs a checkpoint stays as it is.
+    """
+    tokenizer = load_tokenizer(start)
     table = pd.read_parquet(demonstrations)
     text = settings.text
     prompts = encode_prompts(tokenizer, table["prompt"].tolist(), text.max_prompt_tokens)
     responses = encode_responses(tokenizer, table["response"].tolist(), text.max_response_tokens)
-    policy = build_policy(
-        settings.shape,
-        len(tokenizer),
-        text.context_length,
-        torch_generator(settings.seed, "weights"),
-    )
+    if settings.shape is None:
+        policy = load_policy(start)
+        require_room(policy, text)
+    else:
+        policy = build_policy(
+            settings.shape,
+            len(tokenizer),
+            text.context_length,
+            torch_generator(settings.seed, "weights"),
+        )
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
-    losses = train_language_model(policy, prompts, responses, settings, state)
+    losses = np.array([])
+    if settings.optimization.num_epochs > 0:
+        losses = train_language_model(policy, prompts, responses, settings, state)
+    job.leave_to_main()
     save_model(policy, model_dir)
-    copy_tokenizer(tokenizer_dir, model_dir)
+    copy_tokenizer(start, model_dir)
     write_json(
         model_dir / "metrics.json",
         {
             "num_parameters": num_parameters(policy),
             "num_demonstrations": len(table),
-            "training_loss": final_loss(losses),
+            "training_loss": final_loss(losses) if len(losses) else None,
         },
     )
     state.remove()

@@ -9,17 +9,17 @@ from overopt.best_of_n import best_of_n_scores
 from overopt.curves import curve_table
 from overopt.job import Job
 from overopt.kl import best_of_n_kl, default_ns, estimated_best_of_n_kl
-from overopt.models import load_reward_model, num_parameters
+from overopt.models import num_parameters
 from overopt.pool.config import BestOfNSettings
 from overopt.pool.table import by_prompt
-from overopt.reward_model.scoring import score_sequences
-from overopt.tokens import join
+from overopt.reward_model.scorer import load_scorer
 
 
 def best_of_n_curve(
     job: Job,
     settings: BestOfNSettings,
     pool: Path,
+    tokenizer_dir: Path,
     gold_scores: Path,
     proxy_rm: Path,
     proxy_scores: Path,
@@ -27,10 +27,11 @@ def best_of_n_curve(
 ) -> None:
     """Write the proxy's score of every response and the curve for all n up to `max_n`."""
     table = pd.read_parquet(pool)
-    sequences = join(table["prompt_ids"].tolist(), table["response_ids"].tolist())
     scored = pd.read_parquet(gold_scores)
-    reward_model = load_reward_model(proxy_rm)
-    scored["proxy_score"] = score_sequences(reward_model, sequences)
+    proxy = load_scorer(proxy_rm, tokenizer_dir)
+    scored["proxy_score"] = proxy.score(
+        table["prompt_ids"].tolist(), table["response_ids"].tolist()
+    )
     scored[["prompt_id", "proxy_score"]].to_parquet(proxy_scores, index=False)
     distinct = scored.groupby("prompt_id")["proxy_score"].nunique().sum()
     print(f"{1 - distinct / len(scored):.2%} of the proxy scores repeat another of their prompt")
@@ -50,7 +51,7 @@ def best_of_n_curve(
     measurements["kl_estimate"] = np.stack(
         [_kl_estimate(scores["proxy_score"], logprobs, n) for n in ns]
     )
-    rows = curve_table(settings.run, num_parameters(reward_model), ns, measurements)
+    rows = curve_table(settings.run, num_parameters(proxy.model), ns, measurements)
     rows.to_parquet(curve, index=False)
 
 

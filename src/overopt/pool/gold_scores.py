@@ -6,17 +6,22 @@ import numpy as np
 import pandas as pd
 
 from overopt.job import Job
-from overopt.models import load_reward_model
 from overopt.pool.config import PoolScoreSettings
 from overopt.pool.table import by_prompt
 from overopt.provenance import write_json
-from overopt.reward_model.scoring import score_sequences
+from overopt.reward_model.scorer import load_scorer
 from overopt.score_units import within_prompt_sd
-from overopt.tokens import decode_responses, join, load_tokenizer
+from overopt.tokens import decode_prompts, decode_responses, load_tokenizer
 
 
 def score_pool_by_gold(
-    job: Job, settings: PoolScoreSettings, pool: Path, gold_rm: Path, scores: Path, scale: Path
+    job: Job,
+    settings: PoolScoreSettings,
+    pool: Path,
+    tokenizer_dir: Path,
+    gold_rm: Path,
+    scores: Path,
+    scale: Path,
 ) -> None:
     """Write gold_score (and human_score) of every response, in the pool's order, and their units.
 
@@ -24,11 +29,11 @@ def score_pool_by_gold(
     score has an arbitrary offset per prompt, and in total.
     """
     table = pd.read_parquet(pool)
-    sequences = join(table["prompt_ids"].tolist(), table["response_ids"].tolist())
-    gold_scores = score_sequences(load_reward_model(gold_rm), sequences)
+    gold = load_scorer(gold_rm, tokenizer_dir)
+    gold_scores = gold.score(table["prompt_ids"].tolist(), table["response_ids"].tolist())
     rows = {"prompt_id": table["prompt_id"], "gold_score": gold_scores}
     if settings.has_hidden_utility:
-        rows["human_score"] = _hidden_utilities(table, gold_rm)
+        rows["human_score"] = _hidden_utilities(table, tokenizer_dir)
     scored = pd.DataFrame(rows)
     scored.to_parquet(scores, index=False)
     units: dict[str, float] = {}
@@ -46,5 +51,5 @@ def _hidden_utilities(table: pd.DataFrame, tokenizer_dir: Path) -> np.ndarray:
     from overopt.world.utility import utilities  # the embedded world only
 
     tokenizer = load_tokenizer(tokenizer_dir)
-    prompts = decode_responses(tokenizer, table["prompt_ids"].tolist())
+    prompts = decode_prompts(tokenizer, table["prompt_ids"].tolist())
     return utilities(prompts, decode_responses(tokenizer, table["response_ids"].tolist()))

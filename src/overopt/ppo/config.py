@@ -4,7 +4,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from overopt.cells import PPORun
 from overopt.strict_model import StrictModel
-from overopt.training_config import TextConfig
+from overopt.training_config import Numerics, TextConfig
 
 
 class PPOConfig(StrictModel):
@@ -62,4 +62,5 @@ class PPOSettings(StrictModel):
     num_evaluation_prompts: PositiveInt
     has_hidden_utility: bool
     text: TextConfig
+    numerics: Numerics = Numerics()
     seed: NonNegativeInt

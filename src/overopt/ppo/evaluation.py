@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from overopt.architecture import Policy, RewardModel, backbone_of
+from overopt.architecture import Policy, backbone_of
 from overopt.policy.sampling import sample_responses
 from overopt.ppo.policy import (
     Episodes,
@@ -16,7 +16,7 @@ from overopt.ppo.policy import (
     token_log_distributions,
 )
 from overopt.ppo.sequence_kl import exact_kl, sampled_kl
-from overopt.reward_model.scoring import score_sequences
+from overopt.reward_model.scorer import Scorer
 
 HumanScores = Callable[[Episodes], np.ndarray]
 
@@ -36,8 +36,8 @@ class Evaluator:
     num_responses: int
     max_response_tokens: int
     ref_policy: Policy
-    proxy_rm: RewardModel
-    gold_rm: RewardModel
+    proxy_rm: Scorer
+    gold_rm: Scorer
     human_scores: HumanScores | None
 
     @torch.no_grad()
@@ -58,8 +58,8 @@ class Evaluator:
         measured = {
             "kl": kl.cpu().numpy(),
             "kl_k1": sampled_kl(logprobs["policy"], logprobs["ref"], episodes.mask).cpu().numpy(),
-            "proxy_score": score_sequences(self.proxy_rm, episodes.sequences),
-            "gold_score": score_sequences(self.gold_rm, episodes.sequences),
+            "proxy_score": self.proxy_rm.score(*episodes.parts),
+            "gold_score": self.gold_rm.score(*episodes.parts),
             "response_length": episodes.lengths.cpu().numpy(),
         }
         if self.human_scores is not None:

@@ -10,9 +10,7 @@ from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
 from overopt.models import (
     load_policy,
-    load_reward_model,
     num_parameters,
-    on_device,
     save_model,
 )
 from overopt.ppo.config import PPOSettings
@@ -21,7 +19,14 @@ from overopt.ppo.policy import Episodes
 from overopt.ppo.training import PPOTrainer
 from overopt.provenance import write_json
 from overopt.randomness import torch_generator
-from overopt.tokens import copy_tokenizer, decode_responses, encode_prompts, load_tokenizer
+from overopt.reward_model.scorer import load_scorer
+from overopt.tokens import (
+    copy_tokenizer,
+    decode_prompts,
+    decode_responses,
+    encode_prompts,
+    load_tokenizer,
+)
 from overopt.training_state import TrainingState
 
 STREAMS = ("prompts", "responses", "batches", "normalization", "evaluation")
@@ -49,7 +54,7 @@ def optimize_policy(
     training_prompts = table.loc[table["split"] == "ppo", "prompt"].tolist()
     held_out = evaluation_prompts(prompts, settings.num_evaluation_prompts)
     ref_policy = load_policy(policy_dir)
-    proxy = load_reward_model(proxy_rm)
+    proxy = load_scorer(proxy_rm, policy_dir)
     trainer = PPOTrainer(
         load_policy(policy_dir),
         ref_policy,
@@ -67,7 +72,7 @@ def optimize_policy(
         max_response_tokens=settings.text.max_response_tokens,
         ref_policy=ref_policy,
         proxy_rm=proxy,
-        gold_rm=on_device(load_reward_model(gold_rm), ref_policy.device),
+        gold_rm=load_scorer(gold_rm, policy_dir, ref_policy.device),
         human_scores=_hidden_utility(policy_dir) if settings.has_hidden_utility else None,
     )
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
@@ -77,7 +82,7 @@ def optimize_policy(
         for name in evaluations[0]["measured"]
     }
     steps = [evaluation["step"] for evaluation in evaluations]
-    points = curve_table(settings.run, num_parameters(proxy), steps, measurements)
+    points = curve_table(settings.run, num_parameters(proxy.model), steps, measurements)
     points.to_parquet(curve, index=False)
     rows = [{"step": iteration["step"], **iteration["metrics"]} for iteration in metrics]
     pd.DataFrame(rows).to_csv(iterations, index=False)
@@ -98,12 +103,6 @@ def _hidden_utility(tokenizer_dir: Path) -> HumanScores:
 
     def human_scores(episodes: Episodes) -> np.ndarray:
         texts = decode_responses(tokenizer, episodes.response_ids.tolist())
-        prompt_ids = [
-            sequence[:length]
-            for sequence, length in zip(
-                episodes.sequences, episodes.prompt_lengths.tolist(), strict=True
-            )
-        ]
-        return utilities(decode_responses(tokenizer, prompt_ids), texts)
+        return utilities(decode_prompts(tokenizer, episodes.parts[0]), texts)
 
     return human_scores

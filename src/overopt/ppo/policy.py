@@ -51,6 +51,12 @@ class Episodes:
         )
 
     @property
+    def parts(self) -> tuple[list[list[int]], list[list[int]]]:
+        """Token ids of the prompts, and of the responses."""
+        pairs = list(zip(self.sequences, self.prompt_lengths.tolist(), strict=True))
+        return [s[:length] for s, length in pairs], [s[length:] for s, length in pairs]
+
+    @property
     def mask(self) -> torch.Tensor:
         """Bool (B, T): True on response tokens."""
         positions = torch.arange(self.response_ids.shape[1], device=self.lengths.device)

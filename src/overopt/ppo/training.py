@@ -20,7 +20,7 @@ from typing import NamedTuple, TypedDict, cast
 import torch
 from accelerate import Accelerator
 
-from overopt.architecture import Policy, RewardModel, backbone_of
+from overopt.architecture import Policy, backbone_of
 from overopt.models import on_device
 from overopt.optimization import DivergedError
 from overopt.policy.sampling import sample_responses
@@ -42,7 +42,7 @@ from overopt.ppo.rewards import (
     value_loss,
 )
 from overopt.ppo.sequence_kl import sampled_kl
-from overopt.reward_model.scoring import score_sequences
+from overopt.reward_model.scorer import Scorer
 from overopt.training_state import TrainingState
 
 ADAM_BETAS = (0.9, 0.95)
@@ -110,7 +110,7 @@ class PPOTrainer:
         self,
         policy: Policy,
         ref_policy: Policy,
-        proxy_rm: RewardModel,
+        proxy_rm: Scorer,
         prompts: Sequence[Sequence[int]],
         config: PPOConfig,
         *,
@@ -124,7 +124,8 @@ class PPOTrainer:
         self._accelerator = Accelerator()
         device = self._accelerator.device
         self._ref_policy = on_device(ref_policy, device).eval()
-        self._proxy_rm = on_device(proxy_rm, device).eval()
+        self._proxy_rm = proxy_rm
+        on_device(proxy_rm.model, device)
         self._prompts = prompts
         self._learning_rate = learning_rate
         self._kl_coef = kl_coef
@@ -215,7 +216,7 @@ class PPOTrainer:
             self._max_response_tokens,
             self._generators["normalization"],
         )
-        scores = score_sequences(self._proxy_rm, Episodes.of(prompts, responses).sequences)
+        scores = self._proxy_rm.score(prompts, responses.as_lists())
         return RewardScale(float(scores.mean()), float(scores.std()) or 1.0)
 
     def _draw_prompts(self, num: int, generator: torch.Generator) -> list[Sequence[int]]:
@@ -259,7 +260,7 @@ class PPOTrainer:
         ref_logprobs = logprobs_of(
             token_log_distributions(self._ref_policy, ref_states), episodes.response_ids
         )
-        raw = torch.as_tensor(score_sequences(self._proxy_rm, episodes.sequences))
+        raw = torch.as_tensor(self._proxy_rm.score(*episodes.parts))
         scores = ((raw - self._scale.mean) / self._scale.sd).to(logprobs.device)
         scores = scores - config.missing_eos_penalty * episodes.is_cut
         rewards = token_rewards(scores, logprobs, ref_logprobs, episodes.lengths, self._kl_coef)

@@ -11,9 +11,9 @@ from overopt.reward_model.training import (
     fit_reward_model,
     score_differences,
     split_comparisons,
-    validation_metrics,
     write_metrics,
 )
+from overopt.reward_model.validation import validation_metrics
 from overopt.tokens import encode_prompts, encode_responses, join, load_tokenizer
 
 

@@ -7,29 +7,36 @@ import pandas as pd
 
 from overopt.job import Job
 from overopt.reward_model.config import RewardModelSettings
+from overopt.reward_model.scorer import joined_for
 from overopt.reward_model.temperature import soft_label_temperature
 from overopt.reward_model.training import (
     TokenizedComparisons,
     fit_reward_model,
     score_differences,
     split_comparisons,
-    validation_metrics,
     write_metrics,
 )
-from overopt.tokens import join
+from overopt.reward_model.validation import validation_metrics
 
 
 def train_proxy_rm(
-    job: Job, settings: RewardModelSettings, comparisons: Path, backbone: Path, model_dir: Path
+    job: Job,
+    settings: RewardModelSettings,
+    comparisons: Path,
+    tokenizer_dir: Path,
+    backbone: Path,
+    model_dir: Path,
 ) -> None:
     """Train one proxy RM on synthetic comparisons (token ids); write its checkpoint and metrics.
 
     Each seed takes its own random subset of the comparisons, the same for all RM sizes, and
     nested: fewer comparisons are the first of more. The temperature that calibrates the proxy to
     the gold RM's soft labels (section 2.2) is measured on the validation comparisons, whose
-    labels are deterministic for every proxy, so that losses compare.
+    labels are deterministic for every proxy, so that losses compare. `tokenizer_dir` holds the
+    tokenizer of the comparisons; where the backbone has another, text crosses over.
     """
     table = pd.read_parquet(comparisons)
+    join = joined_for(backbone, tokenizer_dir)
     prompts = table["prompt_ids"].tolist()
     tokenized = TokenizedComparisons(
         join(prompts, table["chosen_ids"].tolist()), join(prompts, table["rejected_ids"].tolist())

@@ -25,7 +25,7 @@ from overopt.models import (
     num_parameters,
     save_model,
 )
-from overopt.optimization import final_loss, length_bucketed_batches, train
+from overopt.optimization import Examples, final_loss, length_bucketed_batches, train
 from overopt.provenance import write_json
 from overopt.randomness import numpy_generator
 from overopt.reward_model.config import RewardModelSettings
@@ -56,10 +56,16 @@ def pairwise_loss(chosen_scores: torch.Tensor, rejected_scores: torch.Tensor) ->
     return -F.logsigmoid(chosen_scores - rejected_scores).mean()
 
 
-def accuracy(score_differences: np.ndarray) -> float:
-    """Share of comparisons whose chosen response has the higher score; a tie counts half."""
-    wins = (score_differences > 0) + 0.5 * (score_differences == 0)
-    return float(wins.mean())
+class ComparisonLoss(torch.nn.Module):
+    """`pairwise_loss` of a reward model, as accelerate wraps it."""
+
+    def __init__(self, reward_model: RewardModel) -> None:
+        super().__init__()
+        self.reward_model = reward_model
+
+    def forward(self, input_ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Mean loss (nats per comparison); the first half of the rows are the chosen ones."""
+        return pairwise_loss(*score_batch(self.reward_model, input_ids, lengths).chunk(2))
 
 
 def train_on_comparisons(
@@ -90,14 +96,19 @@ def train_on_comparisons(
             "give more comparisons"
         )
 
-    def batch_loss(model: RewardModel, rows: np.ndarray) -> torch.Tensor:
+    def tensors(rows: np.ndarray) -> tuple[torch.Tensor, ...]:
         longest = int(width[rows].max())
-        input_ids = torch.cat([_columns(chosen[rows], longest), _columns(rejected[rows], longest)])
-        lengths = torch.cat([chosen_lengths[rows], rejected_lengths[rows]])
-        scores = score_batch(model, input_ids.to(model.device), lengths.to(model.device))
-        return pairwise_loss(*scores.chunk(2))
+        columns = [_columns(side[rows], longest) for side in (chosen, rejected)]
+        return torch.cat(columns), torch.cat([chosen_lengths[rows], rejected_lengths[rows]])
 
-    return train(reward_model, batch_loss, batches, optimization.learning_rate, state)
+    return train(
+        ComparisonLoss(reward_model),
+        Examples(tensors, weights=np.ones(len(comparisons))),
+        batches,
+        optimization.learning_rate,
+        state,
+        settings.numerics,
+    )
 
 
 def _padded(sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,14 +125,6 @@ def score_differences(reward_model: RewardModel, comparisons: TokenizedCompariso
     """Score of the chosen minus score of the rejected response, (N,); 0 where they are equal."""
     scores = score_sequences(reward_model, [*comparisons.chosen, *comparisons.rejected])
     return scores[: len(comparisons)] - scores[len(comparisons) :]
-
-
-def validation_metrics(differences: np.ndarray) -> dict[str, float]:
-    """Loss (nats per comparison; chance: log 2) and accuracy on held-out comparisons."""
-    return {
-        "validation_loss": float(np.logaddexp(0, -differences.astype(np.float64)).mean()),
-        "validation_accuracy": accuracy(differences),
-    }
 
 
 def split_comparisons(
@@ -161,6 +164,7 @@ def fit_reward_model(
     reward_model = build_reward_model(load_policy(backbone))
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     losses = train_on_comparisons(reward_model, training, settings, state)
+    job.leave_to_main()
     save_model(reward_model, model_dir)
     copy_tokenizer(backbone, model_dir)
     state.remove()

@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 
 from overopt.job import Job
-from overopt.models import load_reward_model
 from overopt.randomness import numpy_generator
 from overopt.reward_model.config import LabelSettings
-from overopt.reward_model.scoring import score_sequences
-from overopt.tokens import join
+from overopt.reward_model.scorer import load_scorer
 
 SPLITS = {"rm": "train", "rm_validation": "validation"}
 
@@ -41,20 +39,23 @@ def sampled_is_flipped(score_gaps: np.ndarray, rng: np.random.Generator) -> np.n
 
 
 def label_pairs(
-    job: Job, settings: LabelSettings, pairs: Path, gold_rm: Path, comparisons: Path
+    job: Job,
+    settings: LabelSettings,
+    pairs: Path,
+    tokenizer_dir: Path,
+    gold_rm: Path,
+    comparisons: Path,
 ) -> None:
     """Write rows (split, prompt_ids, chosen_ids, rejected_ids, both gold scores, is_tie).
 
     And sampled_is_flipped, which turns the label into a sampled one.
     """
     table = pd.read_parquet(pairs)
-    reward_model = load_reward_model(gold_rm)
+    gold = load_scorer(gold_rm, tokenizer_dir)
     prompts = table["prompt_ids"].tolist()
     ids = {name: table[name].tolist() for name in ("first_ids", "second_ids")}
     # One call for both, so that a response that was drawn twice ties with itself.
-    both = score_sequences(
-        reward_model, join([*prompts, *prompts], [*ids["first_ids"], *ids["second_ids"]])
-    )
+    both = gold.score([*prompts, *prompts], [*ids["first_ids"], *ids["second_ids"]])
     scores = dict(zip(ids, np.split(both, 2), strict=True))
     is_first, is_tie = first_is_chosen(
         scores["first_ids"], scores["second_ids"], numpy_generator(settings.seed, "ties")

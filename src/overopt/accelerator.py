@@ -1,0 +1,33 @@
+"""The accelerator of a training job: its device, its precision, its processes."""
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from transformers import PreTrainedModel
+
+from overopt.training_config import Precision
+
+MIXED_PRECISION: dict[Precision, str] = {"fp32": "no", "bf16": "bf16"}
+
+
+def accelerator_of(precision: Precision, *, has_unused_parameters: bool = False) -> Accelerator:
+    """A handle on the device, which follows the launcher, and on the processes.
+
+    `has_unused_parameters` says that not every parameter gets a gradient in every step.
+    """
+    distributed = DistributedDataParallelKwargs(find_unused_parameters=has_unused_parameters)
+    return Accelerator(mixed_precision=MIXED_PRECISION[precision], kwargs_handlers=[distributed])
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on the device; from pinned memory to a GPU, which then need not be waited for."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def recompute_activations(module: torch.nn.Module) -> None:
+    """Have the transformers in a module keep no activations in training but compute them again."""
+    for part in module.modules():
+        if isinstance(part, PreTrainedModel) and part.supports_gradient_checkpointing:
+            part.activation_checkpointing_enable({"use_reentrant": False})
+            return

@@ -1,0 +1,38 @@
+"""
+A gold reward model that others published, taken as it is; it stands for the human (section 2.1).
+
+INPUTS
+    checkpoints/{checkpoint}/, data/human_comparisons.parquet
+OUTPUTS
+    gold_rm/   a sequence classifier of transformers with one label
+STEPS
+    gold_rm   copy it; measure it on held-out human comparisons
+"""
+
+from overopt import memory
+
+
+rule gold_rm:
+    input:
+        published=f"<results>/checkpoints/{study.gold_checkpoint.slug}/model.safetensors",
+        comparisons="<results>/data/human_comparisons.parquet",
+    output:
+        beside("<results>/gold_rm", REWARD_MODEL_FILES),
+        model="<results>/gold_rm/model.safetensors",
+        metrics="<results>/gold_rm/metrics.json",
+        record="<results>/gold_rm/run_record.json",
+    log:
+        "<results>/logs/gold_rm.log",
+    priority: 100
+    conda:
+        "../../envs/science.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * memory.gold_rm(study),
+    params:
+        config=lambda wildcards: as_param(study.published_gold_rm_settings()),
+        code=code("published_gold_rm"),
+    shell:
+        "python {REPO}/workflow/scripts/published_gold_rm.py"
+        " --config {params.config:q} --code {params.code}"
+        " --published {input.published} --comparisons {input.comparisons}"
+        " --model {output.model} --record {output.record} > {log} 2>&1"
