@@ -30,6 +30,7 @@ RECORDED_PACKAGES = (
     "pandas",
     "pyarrow",
     "safetensors",
+    "vllm",
 )
 
 
