@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from workflow_example import copy_of_repository, snakemake
 
@@ -37,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Write tests/references/*.json anew instead of comparing with them. A change of a "
         "reference needs a reason in the commit message.",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: a process of `pytest -n` takes file after file."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +153,16 @@ def compare_reference(request: pytest.FixtureRequest) -> CompareReference:
 
 @pytest.fixture(scope="session")
 def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy of the repository with the tiny study finished on two cores; not to be changed."""
-    folder = copy_of_repository(tmp_path_factory.mktemp("two-cores"))
-    snakemake(folder, "--cores", "2")
+    """Copy of the repository with the tiny study finished on two cores; not to be changed.
+
+    Made once for all processes of `pytest -n`, by the first that needs it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, is_done = shared / "two-cores", shared / "two-cores-is-done"
+    with FileLock(shared / "two-cores.lock"):
+        if not is_done.exists():
+            snakemake(copy_of_repository(folder), "--cores", "2")
+            is_done.touch()
     return folder

@@ -60,7 +60,6 @@ def pythia(folder: Path, texts: Sequence[str], *, hidden_size: int = 16, seed: i
     )
     model = AutoModelForCausalLM.from_config(settings).to(torch.bfloat16)
     model.save_pretrained(folder, max_shard_size="20KB")
-    assert len(list(folder.glob("*.safetensors"))) > 1
     return folder
 
 

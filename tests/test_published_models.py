@@ -66,6 +66,7 @@ def test_a_checkpoint_is_written_as_the_projects_own(policy_dir):
         "tokenizer_config.json",
         "source.json",
     }
+    assert len(list((policy_dir.parent / "pythia").glob("*.safetensors"))) > 1
     published = AutoModelForCausalLM.from_pretrained(policy_dir.parent / "pythia").eval()
     ours = load_policy(policy_dir)
     assert published.dtype == torch.bfloat16

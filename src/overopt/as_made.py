@@ -18,6 +18,7 @@ import yaml
 from overopt.audit.checks import check_outputs
 from overopt.audit.digests import Digests
 from overopt.audit.findings import Finding
+from overopt.audit.pruned import without_pruned
 from overopt.audit.study_folder import find_study, read_study_folder
 from overopt.errors import UserError
 
@@ -32,7 +33,7 @@ def not_as_made(outs: list[str]) -> list[Finding]:
         for record in study.records.values()
         if any(_is_below(path, outs) for path in [record.path, *record.written])
     ]
-    findings = check_outputs(study, records, Digests())
+    findings = without_pruned(check_outputs(study, records, Digests()), study)
     return [finding for finding in findings if _is_below(finding.path, outs)]
 
 

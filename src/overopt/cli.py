@@ -160,6 +160,32 @@ def orphans(
         raise _mistake(error) from None
 
 
+@app.command()
+def plan(
+    configfile: Annotated[Path, typer.Option(help="The study's config.")] = Path(
+        "config/config.yaml"
+    ),
+    gpu: Annotated[
+        str, typer.Option(help="Where the config asks for GPUs: a100 or h100.")
+    ] = "a100",
+) -> None:
+    """Print what a study will take before it runs: jobs, hours, memory, disk, by rule.
+
+    Exit code 0; 1 where the config has faults or a checkpoint's size is not known.
+    """
+    from overopt.config_file import read_config_file
+    from overopt.plan.machines import GPUS
+    from overopt.plan.plan_text import describe_plan
+    from overopt.study import read_study
+
+    try:
+        if gpu not in GPUS:
+            raise UserError(f"--gpu: {gpu} is not known; expected one of {', '.join(GPUS)}")
+        print(describe_plan(read_study(read_config_file(configfile)), GPUS[gpu]))
+    except UserError as error:
+        raise _mistake(error) from None
+
+
 def _mistake(error: UserError) -> typer.Exit:
     print(f"error: {error}", file=sys.stderr)
     return typer.Exit(1)

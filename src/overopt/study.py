@@ -29,6 +29,7 @@ from overopt.figures.config import FigureSettings
 from overopt.figures.settings import figure_settings
 from overopt.grid import GridConfig
 from overopt.hub.config import HubDataConfig, HubSettings
+from overopt.keep import KeepConfig
 from overopt.model_config import CheckpointSettings, ModelConfig
 from overopt.policy.config import (
     BackboneConfig,
@@ -118,6 +119,7 @@ class Study(StrictModel):
     compute: ComputeConfig = Field(
         default=ComputeConfig(), description="How training jobs use the hardware."
     )
+    keep: KeepConfig = Field(default=KeepConfig(), description="Large files that stay.")
 
     @property
     def is_embedded(self) -> bool:

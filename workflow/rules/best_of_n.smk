@@ -23,7 +23,7 @@ rule pool:
         prompts="<results>/data/prompts.parquet",
         policy="<results>/policies/{policy_size}/model.safetensors",
     output:
-        pool="<results>/best_of_n/{policy_size}/pool.parquet",
+        pool=kept("pools", "<results>/best_of_n/{policy_size}/pool.parquet"),
         record="<results>/best_of_n/{policy_size}/pool_record.json",
     log:
         "<results>/logs/pool_{policy_size}.log",

@@ -74,6 +74,11 @@ def code(script):
     return code_digest(REPO / "workflow" / "scripts" / f"{script}.py", SOURCE)
 
 
+def kept(name, path):
+    """A file as it is where the study keeps it (`keep` of the config), else temporary."""
+    return path if getattr(study.keep, name) else temp(path)
+
+
 def beside(path, names):
     """Files of one folder."""
     return [f"{path}/{name}" for name in names]

@@ -18,7 +18,7 @@ rule deep_pool:
         prompts="<results>/data/prompts.parquet",
         policy="<results>/policies/{policy_size}/model.safetensors",
     output:
-        pool="<results>/deep_best_of_n/{policy_size}/pool.safetensors",
+        pool=kept("pools", "<results>/deep_best_of_n/{policy_size}/pool.safetensors"),
         record="<results>/deep_best_of_n/{policy_size}/pool_record.json",
     log:
         "<results>/logs/deep_pool_{policy_size}.log",

@@ -25,7 +25,10 @@ rule ppo:
         curve="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/curve.parquet",
         iterations="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/iterations.csv",
         metrics="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/metrics.json",
-        model="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/model.safetensors",
+        model=kept(
+            "ppo_policies",
+            "<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/model.safetensors",
+        ),
         record="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/run_record.json",
     log:
         "<results>/logs/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>.log",

@@ -21,7 +21,10 @@ rule backbone:
         start=lambda wildcards: start_of(study.proxy_sizes[wildcards.proxy_size]),
     output:
         beside("<results>/backbones/{proxy_size}/seed-{seed}", POLICY_FILES),
-        model="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
+        model=kept(
+            "backbones",
+            "<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
+        ),
         metrics="<results>/backbones/{proxy_size}/seed-{seed}/metrics.json",
         record="<results>/backbones/{proxy_size}/seed-{seed}/run_record.json",
     log:
@@ -55,7 +58,7 @@ rule proxy_rm:
         backbone="<results>/backbones/{proxy_size}/seed-{seed}/model.safetensors",
     output:
         beside("<results>/proxy_rms/<proxy_rm>", REWARD_MODEL_FILES),
-        model="<results>/proxy_rms/<proxy_rm>/model.safetensors",
+        model=kept("proxy_rms", "<results>/proxy_rms/<proxy_rm>/model.safetensors"),
         metrics="<results>/proxy_rms/<proxy_rm>/metrics.json",
         record="<results>/proxy_rms/<proxy_rm>/run_record.json",
     log:

@@ -10,6 +10,7 @@ from overopt.audit.findings import LISTED_TWICE, UNREADABLE, UNRECORDED, Finding
 from overopt.audit.lock_check import check_lock, locked_files
 from overopt.audit.origins import check_code, check_commits, check_versions
 from overopt.audit.orphans import check_orphans
+from overopt.audit.pruned import without_pruned
 from overopt.audit.records import Record
 from overopt.audit.snakemake_metadata import SnakemakeMetadata, check_metadata
 from overopt.audit.study_folder import StudyFolder, read_study_folder
@@ -63,7 +64,7 @@ def audit_study(folder: Path, config: Path | None = None) -> Audit:
         with_md5=[study.place(path) for path in study.files if locked.covers(path)],
     )
     findings = [
-        *check_outputs(study, jobs, digests),
+        *without_pruned(check_outputs(study, jobs, digests), study, config),
         *check_inputs(study, jobs, digests),
         *check_files(study),
         *check_lock(study, locked, digests),
@@ -95,7 +96,7 @@ def audit_artifact(artifact: Path, folder: Path) -> Audit:
     made = {path for job in jobs for path in (job.path, *job.written)}
     used = {path for job in jobs for path in job.inputs}
     findings = [
-        *check_outputs(study, jobs, digests),
+        *without_pruned(check_outputs(study, jobs, digests), study),
         *check_inputs(study, jobs, digests),
         *(
             finding

@@ -126,7 +126,7 @@ def _files_below(results: Path, folders: tuple[str, ...]) -> Iterator[tuple[Pure
 def check_orphans(study: StudyFolder, config: Path | None) -> Iterator[Finding]:
     """Cells that the config no longer has, as notes."""
     try:
-        path = config or _config_of(study)
+        path = config or config_of(study)
         orphans = find_orphans(study.folder, read_config(path))
     except UserError as error:
         yield Finding(NOT_CHECKED, "the grid", str(error).splitlines()[0])
@@ -135,8 +135,8 @@ def check_orphans(study: StudyFolder, config: Path | None) -> Iterator[Finding]:
         yield Finding(ORPHANS, f"{study.name}/{folder}", _size(files))
 
 
-def _config_of(study: StudyFolder) -> Path:
-    """The config whose study has this name."""
+def config_of(study: StudyFolder) -> Path:
+    """The config in config/ whose study has this name; UserError where there is none."""
     name = study.name.removeprefix(f"{RESULTS}/")
     pattern = re.compile(rf"^name:\s*['\"]?{re.escape(name)}['\"]?\s*(#.*)?$", re.MULTILINE)
     for path in sorted((study.root / "config").glob("*.yaml")):

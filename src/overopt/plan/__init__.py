@@ -1,0 +1,1 @@
+"""What a study will cost: jobs, hours, memory and disk, before it runs."""
