@@ -3,6 +3,7 @@
 python tests/process_examples.py RESULT.json
 """
 
+import copy
 import json
 import sys
 from collections.abc import Callable
@@ -14,9 +15,15 @@ import torch
 from overopt.models import build_policy, build_reward_model
 from overopt.policy.config import LanguageModelSettings
 from overopt.policy.training import train_language_model
+from overopt.ppo.config import PPOConfig
+from overopt.ppo.evaluation import Evaluator
+from overopt.ppo.job import STREAMS
+from overopt.ppo.training import PPOTrainer
 from overopt.processes import Processes
 from overopt.reward_model.config import RewardModelSettings
+from overopt.reward_model.scorer import SequenceScorer
 from overopt.reward_model.training import TokenizedComparisons, train_on_comparisons
+from overopt.tokens import join
 from overopt.training_config import TransformerConfig
 from overopt.training_state import TrainingState
 
@@ -74,9 +81,50 @@ def reward_model_losses(**changes: object) -> list[float]:
     return train_on_comparisons(model, comparisons, settings, TrainingState(None)).tolist()
 
 
+def ppo_losses(**changes: object) -> list[float]:
+    """Losses, scores and KL of five iterations of PPO, and its evaluations."""
+    policy = tiny_policy()
+    with torch.no_grad():
+        policy.transformer.ln_f.weight *= 3  # far from uniform
+    ref_policy = copy.deepcopy(policy).eval()
+    reward_model = build_reward_model(tiny_policy(1)).eval()
+    torch.nn.init.normal_(reward_model.score.weight, generator=torch.Generator().manual_seed(1))
+    scorer = SequenceScorer(reward_model, join)
+    prompts = toy_responses(40)[0]
+    streams = {name: torch.Generator().manual_seed(i) for i, name in enumerate(STREAMS)}
+    config = PPOConfig(
+        num_iterations=5,
+        batch_size=31,  # that no two processes can share evenly
+        num_value_warmup_iterations=1,
+        num_ramp_iterations=1,
+        num_mini_batches=2,
+        evaluate_every=2,
+        num_normalization_responses=101,
+    )
+    trainer = PPOTrainer(
+        policy.eval(),
+        ref_policy,
+        scorer,
+        prompts,
+        config,
+        learning_rate=3e-3,
+        kl_coef=0.1,
+        max_response_tokens=6,
+        generators=streams,
+        **changes,
+    )
+    evaluator = Evaluator(prompts[:11], 3, 6, ref_policy, scorer, scorer, None)
+    run = trainer.run(evaluator, TrainingState(None))
+    numbers = [value for iteration in run.iterations for value in iteration["metrics"].values()]
+    for evaluation in run.evaluations:
+        numbers += [float(np.mean(values)) for values in evaluation["measured"].values()]
+    return numbers
+
+
 EXAMPLES: dict[str, Callable[[], list[float]]] = {
     "language_model": language_model_losses,
     "reward_model": reward_model_losses,
+    "ppo": ppo_losses,
 }
 
 

@@ -84,7 +84,8 @@ def encode_prompts(
             f"text.max_prompt_tokens is {max_prompt_tokens}: the prompt {_start(prompts[first])}"
             f" has {len(ids[first])} tokens, its start included ({len(too_long):,} of"
             f" {len(ids):,} prompts are too long, the longest has {longest}). Raise"
-            f" text.max_prompt_tokens to {longest}, or remove the long prompts from the data."
+            f" text.max_prompt_tokens to {longest}, or leave the long prompts out of the data"
+            " (data.max_prompt_characters does that for data of the hub)."
         )
     return ids
 
