@@ -3,7 +3,9 @@
 python tests/process_examples.py RESULT.json
 """
 
+import copy
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from overopt.compute_config import PASSES_VARIABLE
+from overopt.lora import add_adapters
 from overopt.models import build_policy, build_reward_model
 from overopt.policy.config import LanguageModelSettings
 from overopt.policy.training import train_language_model
+from overopt.ppo.config import PPOConfig
+from overopt.ppo.evaluation import Evaluator
+from overopt.ppo.job import STREAMS
+from overopt.ppo.training import PPOTrainer
 from overopt.processes import Processes
 from overopt.reward_model.config import RewardModelSettings
+from overopt.reward_model.scorer import SequenceScorer
 from overopt.reward_model.training import TokenizedComparisons, train_on_comparisons
+from overopt.tokens import join
 from overopt.training_config import TransformerConfig
 from overopt.training_state import TrainingState
 
@@ -37,19 +47,36 @@ def toy_responses(number: int) -> tuple[list[list[int]], list[list[int]]]:
     return prompts, responses
 
 
-def language_model_losses(**changes: object) -> list[float]:
-    """Losses of supervised fine-tuning, batches of 7 rows."""
-    settings = LanguageModelSettings.model_validate(
+def language_model_settings(numerics: dict | None = None, **changes) -> LanguageModelSettings:
+    optimization = {"learning_rate": 1e-2, "batch_size": 7, "num_epochs": 2} | changes
+    return LanguageModelSettings.model_validate(
         {
             "shape": SHAPE.model_dump(),
-            "optimization": {"learning_rate": 1e-2, "batch_size": 7, "num_epochs": 2},
+            "optimization": optimization,
             "text": TEXT,
+            "numerics": numerics or {},
             "seed": 0,
-            **changes,
         }
     )
+
+
+def language_model_losses(**changes) -> list[float]:
+    """Losses of supervised fine-tuning, batches of 7 rows."""
+    settings = language_model_settings(**changes)
     policy = tiny_policy()
     return train_language_model(policy, *toy_responses(70), settings, TrainingState(None)).tolist()
+
+
+def adapted_losses() -> list[float]:
+    """Losses where adapters are trained, in two passes a batch."""
+    policy = tiny_policy()
+    add_adapters(policy, 4, torch.Generator().manual_seed(0))
+    before = os.environ.get(PASSES_VARIABLE, "1")
+    os.environ[PASSES_VARIABLE] = "2"
+    settings = language_model_settings(numerics={"lora_rank": 4}, learning_rate=3e-2)
+    losses = train_language_model(policy, *toy_responses(70), settings, TrainingState(None))
+    os.environ[PASSES_VARIABLE] = before
+    return losses.tolist()
 
 
 def reward_model_losses(**changes: object) -> list[float]:
@@ -74,9 +101,51 @@ def reward_model_losses(**changes: object) -> list[float]:
     return train_on_comparisons(model, comparisons, settings, TrainingState(None)).tolist()
 
 
+def ppo_losses(num_iterations: int = 5, **changes: object) -> list[float]:
+    """Losses, scores and KL of some iterations of PPO, and its evaluations."""
+    policy = tiny_policy()
+    with torch.no_grad():
+        policy.transformer.ln_f.weight *= 3  # far from uniform
+    ref_policy = copy.deepcopy(policy).eval()
+    reward_model = build_reward_model(tiny_policy(1)).eval()
+    torch.nn.init.normal_(reward_model.score.weight, generator=torch.Generator().manual_seed(1))
+    scorer = SequenceScorer(reward_model, join)
+    prompts = toy_responses(40)[0]
+    streams = {name: torch.Generator().manual_seed(i) for i, name in enumerate(STREAMS)}
+    config = PPOConfig(
+        num_iterations=num_iterations,
+        batch_size=31,  # that no two processes can share evenly
+        num_value_warmup_iterations=1,
+        num_ramp_iterations=1,
+        num_mini_batches=2,
+        evaluate_every=2,
+        num_normalization_responses=101,
+    )
+    trainer = PPOTrainer(
+        policy.eval(),
+        ref_policy,
+        scorer,
+        prompts,
+        config,
+        learning_rate=3e-3,
+        kl_coef=0.1,
+        max_response_tokens=6,
+        generators=streams,
+        **changes,
+    )
+    evaluator = Evaluator(prompts[:11], 3, 6, ref_policy, scorer, scorer, None)
+    run = trainer.run(evaluator, TrainingState(None))
+    numbers = [value for iteration in run.iterations for value in iteration["metrics"].values()]
+    for evaluation in run.evaluations:
+        numbers += [float(np.mean(values)) for values in evaluation["measured"].values()]
+    return numbers
+
+
 EXAMPLES: dict[str, Callable[[], list[float]]] = {
     "language_model": language_model_losses,
+    "adapters in two passes": adapted_losses,
     "reward_model": reward_model_losses,
+    "ppo": ppo_losses,
 }
 
 

@@ -170,7 +170,10 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 FRAME = {"errors", "job", "job_outputs", "processes", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
 MODEL = {"models", "checkpoint_files", "tokens", "training_config"}
-TRAINING = {"optimization", "training_state", "randomness", "accelerator", "compute_config"}
+TRAINING = {
+    *("optimization", "training_state", "randomness"),
+    *("accelerator", "compute_config", "lora"),
+}
 SAMPLING = {"policy.sampling", "randomness"}
 SCORING = {"reward_model.scoring"}
 UTILITY = {"world.utility", "world.prompts", "world.vocabulary"}

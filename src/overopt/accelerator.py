@@ -18,6 +18,11 @@ def accelerator_of(precision: Precision, *, has_unused_parameters: bool = False)
     return Accelerator(mixed_precision=MIXED_PRECISION[precision], kwargs_handlers=[distributed])
 
 
+def body_precision(precision: Precision, device: torch.device) -> torch.autocast:
+    """A context in which matrix products are computed in this precision."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The tensor on the device; from pinned memory to a GPU, which then need not be waited for."""
     if device.type == "cuda" and tensor.device.type == "cpu":

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -181,7 +181,8 @@ def plan(
     try:
         if gpu not in GPUS:
             raise UserError(f"--gpu: {gpu} is not known; expected one of {', '.join(GPUS)}")
-        print(describe_plan(read_study(read_config_file(configfile)), GPUS[gpu]))
+        content = cast(dict[str, object], read_config_file(configfile))  # read_study checks it
+        print(describe_plan(read_study(content), GPUS[gpu]))
     except UserError as error:
         raise _mistake(error) from None
 

@@ -77,11 +77,21 @@ def cells_by_group(curves: pd.DataFrame) -> list[tuple[dict[str, object], list[C
     """
     prompts = np.sort(curves["prompt_id"].unique())
     result = []
-    for key, group in curves.groupby(GROUP_KEYS, sort=True):
+    for key, rows in sorted(curves.groupby(GROUP_KEYS, sort=False).indices.items()):
         keys = dict(zip(GROUP_KEYS, key, strict=True))
-        seeds = group.groupby("seed", sort=True)
+        seeds = _rows(curves, rows).groupby("seed", sort=True)
         result.append((keys, [_cell(keys | {"seed": s}, rows, prompts) for s, rows in seeds]))
     return result
+
+
+def _rows(table: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """These rows, in rising order; not copied where they lie together, as in a table of `fits`.
+
+    Iterating over the groups themselves would copy the whole table once more.
+    """
+    first, last = int(numbers[0]), int(numbers[-1])
+    are_together = last - first + 1 == len(numbers)
+    return table.iloc[first : last + 1] if are_together else table.iloc[numbers]
 
 
 def best_of_n_curve(

@@ -27,6 +27,7 @@ import typer
 
 from overopt import provenance
 from overopt.errors import UserError
+from overopt.file_list import with_listed_files
 from overopt.job_outputs import Outputs, check_inputs, explain
 from overopt.processes import Processes
 
@@ -80,7 +81,12 @@ def run(main: Callable[..., None]) -> None:
     # Plain tracebacks: a log is read in an editor, and may be all that is left of a job.
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_recorded(main))
-    app()
+    try:
+        arguments = with_listed_files(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    app(args=arguments)
 
 
 def _recorded(main: Callable[..., None]) -> Callable[..., None]:

@@ -6,20 +6,23 @@ The constants are fitted to the run records of config.yaml, study.yaml, test.yam
 (`peak_memory_mb`), so that what is declared lies a little above the peak, and at most a quarter.
 
 The base is most of it at these sizes: Python with pandas takes 120 MB, with torch and transformers
-500 to 530. On top come texts as lists of token ids, activations and the sampler's cache. All of it
-is of torch's build for the CPU; a job that uses a GPU takes more.
+500 to 530. On top come texts as lists of token ids, weights, activations and the sampler's cache.
+
+Of a job that uses GPUs (`compute.gpu`) weights, activations and cache lie there; the host needs
+torch with CUDA, the texts and, while they are loaded, the weights. That is assumed, not measured.
 """
 
-import json
 import math
 import os.path
-from pathlib import Path
 
+from overopt.compute_config import ComputeConfig
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig
 from overopt.hub.local_files import local_files, size_of
-from overopt.model_config import CheckpointConfig, ModelConfig
+from overopt.plan.compute import gold_compute, policy_compute, proxy_compute
+from overopt.plan.shapes import ModelShape, gold_shape, policy_shape, proxy_shape
+from overopt.plan.sizes import FP32, TRAINED, num_trained
+from overopt.plan.texts import num_human_comparisons, num_synthetic_comparisons
 from overopt.study import Study
-from overopt.training_config import TransformerConfig
 
 _MODELS = 550
 """Python, torch, transformers and a small model."""
@@ -27,33 +30,13 @@ _TOKEN = 60e-6
 """A token id in a list of Python, with its share of the lists."""
 _POOL_TOKEN = 75e-6
 """The same in a pool, which a job holds as a table and joined."""
-_WORLD_VOCABULARY = 176
+_CUDA = 3000
+"""Python, torch and transformers in a process that uses a GPU; assumed."""
 _OF_HUB = 400e6
 """Bytes of a large data set of comparisons as jsonl (ultrafeedback_binarized has 390 MB)."""
 _EXPANSION = 3
 """At most, of text from Parquet or gzip to jsonl; of plain jsonl 1.4 were measured."""
 HUMAN_DATA = ("comparisons", "demonstrations")
-
-
-def shape_of(model: CheckpointConfig) -> TransformerConfig:
-    """Shape of a model; of a pretrained one as its config.json tells, where that is at hand."""
-    if isinstance(model, ModelConfig) and model.shape is not None:
-        return model.shape
-    try:
-        text = Path(str(model.checkpoint), "config.json").read_text(encoding="utf-8")
-        found = json.loads(text)
-    except (OSError, ValueError):
-        found = {}
-    return TransformerConfig(
-        hidden_size=found.get("hidden_size", found.get("n_embd", 2048)),
-        num_layers=found.get("num_hidden_layers", found.get("n_layer", 24)),
-        num_heads=1,
-    )
-
-
-def _gold_shape(study: Study) -> TransformerConfig:
-    backbone = study.gold_rm.backbone
-    return shape_of(study.gold_rm if backbone is None else study.policies[backbone])
 
 
 def demonstrations(study: Study) -> int:
@@ -72,86 +55,103 @@ def human_comparisons(study: Study) -> int:
     """Human comparisons, judged in the embedded world or from files."""
     if not isinstance(study.data, EmbeddedDataConfig):
         return _of_files(study)
-    return _rounded(_MODELS + _human_pairs(study) + _sampling(study, study.main_policy))
+    compute = policy_compute(study, study.main_policy, alone=True)
+    return _job(compute, _human_pairs(study), _sampling(study, study.main_policy))
 
 
 def policy(study: Study, policy_size: str) -> int:
     """Supervised fine-tuning of a policy."""
-    config = study.policies[policy_size]
-    processes = study.policy_compute(policy_size).num_processes
-    return processes * _language_model(study, shape_of(config), config.batch_size)
+    compute, shape = policy_compute(study, policy_size), policy_shape(study, policy_size)
+    return _language_model(study, compute, shape, study.policies[policy_size].batch_size)
 
 
 def backbone(study: Study, proxy_size: str) -> int:
     """Pre-training of a proxy RM's backbone."""
-    processes = study.proxy_compute(proxy_size).num_processes
-    return processes * _language_model(
-        study, shape_of(study.proxy_sizes[proxy_size]), study.backbone.batch_size
-    )
+    compute, shape = proxy_compute(study, proxy_size), proxy_shape(study, proxy_size)
+    return _language_model(study, compute, shape, study.backbone.batch_size)
 
 
 def gold_rm(study: Study) -> int:
     """Training of the gold RM."""
-    activations = _activations(study, _gold_shape(study), 2 * study.gold_rm.batch_size)
-    processes = study.gold_rm_compute().num_processes
-    return processes * _rounded(_MODELS + _human_pairs(study) + activations)
+    compute, shape = gold_compute(study), gold_shape(study)
+    training = _training(study, compute, shape, 2 * study.gold_rm.batch_size)
+    return _job(compute, _human_pairs(study), training, shape)
 
 
 def synthetic_responses(study: Study) -> int:
     """Sampling of the pairs that the gold RM labels."""
-    return _rounded(_MODELS + _synthetic_pairs(study) + _sampling(study, study.comparison_policy))
+    compute = policy_compute(study, study.comparison_policy, alone=True)
+    shape = policy_shape(study, study.comparison_policy)
+    sampling = _sampling(study, study.comparison_policy)
+    return _job(compute, _synthetic_pairs(study), sampling, shape)
 
 
 def synthetic_comparisons(study: Study) -> int:
     """Labelling of the pairs by the gold RM."""
-    return _rounded(_MODELS + _synthetic_pairs(study) + _scoring(study, _gold_shape(study)))
+    gold = gold_shape(study)
+    return _job(
+        gold_compute(study, alone=True), _synthetic_pairs(study), _scoring(study, gold), gold
+    )
 
 
 def proxy_rm(study: Study, proxy_size: str) -> int:
     """Training of a proxy RM."""
-    activations = _activations(
-        study, shape_of(study.proxy_sizes[proxy_size]), 2 * study.proxy_rm.batch_size
-    )
-    processes = study.proxy_compute(proxy_size).num_processes
-    return processes * _rounded(_MODELS + _synthetic_pairs(study) + activations)
+    compute, shape = proxy_compute(study, proxy_size), proxy_shape(study, proxy_size)
+    training = _training(study, compute, shape, 2 * study.proxy_rm.batch_size)
+    return _job(compute, _synthetic_pairs(study), training, shape)
 
 
 def pool(study: Study, policy_size: str) -> int:
     """Sampling of a policy's pool."""
-    return _rounded(_MODELS + _pool(study) + _sampling(study, policy_size))
+    compute, shape = (
+        policy_compute(study, policy_size, alone=True),
+        policy_shape(study, policy_size),
+    )
+    return _job(compute, _pool(study), _sampling(study, policy_size), shape)
 
 
 def pool_gold_scores(study: Study) -> int:
     """Scores of a pool by the gold RM."""
-    return _rounded(_MODELS + _pool(study) + _scoring(study, _gold_shape(study)))
+    gold = gold_shape(study)
+    return _job(gold_compute(study, alone=True), _pool(study), _scoring(study, gold), gold)
 
 
 def best_of_n(study: Study, proxy_size: str) -> int:
     """Scores of a pool by a proxy RM."""
-    return _rounded(
-        _MODELS + _pool(study) + _scoring(study, shape_of(study.proxy_sizes[proxy_size]))
-    )
+    compute, shape = proxy_compute(study, proxy_size, alone=True), proxy_shape(study, proxy_size)
+    return _job(compute, _pool(study), _scoring(study, shape), shape)
 
 
 def deep_pool(study: Study, policy_size: str) -> int:
     """Sampling of a policy's deep pool."""
-    return _rounded(_MODELS + _deep_pool(study) + _sampling(study, policy_size))
+    compute, shape = (
+        policy_compute(study, policy_size, alone=True),
+        policy_shape(study, policy_size),
+    )
+    return _job(compute, _deep_pool(study), _sampling(study, policy_size), shape)
 
 
 def deep_best_of_n(study: Study) -> int:
     """Scores of a deep pool by a proxy RM and by gold."""
-    return _rounded(_MODELS + _deep_pool(study) + _scoring(study, _gold_shape(study)))
+    gold = gold_shape(study)
+    proxies = [proxy_shape(study, size) for size in study.proxy_sizes]
+    largest = max(proxies, key=lambda shape: shape.num_parameters)
+    return _job(
+        gold_compute(study, alone=True), _deep_pool(study), _scoring(study, gold), gold, largest
+    )
 
 
 def ppo(study: Study, policy_size: str) -> int:
     """PPO, with four models in memory."""
     episodes = math.ceil(study.ppo.batch_size / study.ppo.num_mini_batches)
     evaluated = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
-    activations = _activations(study, shape_of(study.policies[policy_size]), episodes)
-    processes = study.policy_compute(policy_size).num_processes
-    return processes * _rounded(
-        _MODELS + 50 + activations + _distributions(study, max(episodes, evaluated))
-    )
+    compute, shape = policy_compute(study, policy_size), policy_shape(study, policy_size)
+    proxies = [proxy_shape(study, size) for size in study.proxy_sizes]
+    largest = max(proxies, key=lambda proxy: proxy.num_parameters)
+    working = _training(study, compute, shape, episodes)
+    working += _distributions(study, shape, max(episodes, evaluated))
+    # Beside the policy: its initial copy, the proxy and gold.
+    return _job(compute, 50, working, shape, shape, largest, gold_shape(study))
 
 
 def fits(study: Study) -> int:
@@ -199,12 +199,22 @@ def _size_of_files(study: Study) -> float:
     )
 
 
-def _language_model(study: Study, shape: TransformerConfig, batch_size: int) -> int:
+def _job(compute: ComputeConfig, texts: float, working: float, *models: ModelShape) -> int:
+    """Of texts, what the models work with, and their weights (of training: `_training` too)."""
+    weights = 1e-6 * FP32 * sum(model.num_parameters for model in models)
+    base = _CUDA + texts + weights if compute.gpu else _MODELS + texts + weights + working
+    return compute.num_processes * _rounded(base)
+
+
+def _language_model(
+    study: Study, compute: ComputeConfig, shape: ModelShape, batch_size: int
+) -> int:
     texts = 0.0  # of files their number is not known before they are read
     if isinstance(study.data, EmbeddedDataConfig):
         texts = 2.5e-3 * study.data.num_demonstrations
-    activations = _activations(study, shape, batch_size) + _distributions(study, batch_size)
-    return _rounded(_MODELS + texts + activations)
+    working = _training(study, compute, shape, batch_size)
+    working += _distributions(study, shape, batch_size)
+    return _job(compute, texts, working, shape)
 
 
 def _pairs(study: Study, number: int) -> float:
@@ -212,12 +222,11 @@ def _pairs(study: Study, number: int) -> float:
 
 
 def _human_pairs(study: Study) -> float:
-    return _pairs(study, (study.gold_rm.num_comparisons or 0) + study.gold_rm.num_validation)
+    return _pairs(study, num_human_comparisons(study))
 
 
 def _synthetic_pairs(study: Study) -> float:
-    pairs = study.synthetic_comparisons
-    return _pairs(study, pairs.num_comparisons + pairs.num_validation)
+    return _pairs(study, num_synthetic_comparisons(study))
 
 
 def _num_pool_responses(study: Study) -> int:
@@ -235,29 +244,34 @@ def _deep_pool(study: Study) -> float:
     return stored + deep.num_responses * text.context_length * _TOKEN
 
 
-def _activations(study: Study, shape: TransformerConfig, num_sequences: int) -> float:
-    """Of a training step, with gradients."""
-    num_states = num_sequences * study.text.context_length * shape.num_layers * shape.hidden_size
-    return 100e-6 * num_states
+def _training(
+    study: Study, compute: ComputeConfig, shape: ModelShape, num_sequences: float
+) -> float:
+    """Gradients, Adam's moments and activations of a training step, but for the weights."""
+    states = num_sequences * study.text.context_length * shape.hidden_size
+    layers = 1 if compute.gradient_checkpointing else shape.num_layers
+    activations = 100e-6 * states * layers / compute.gradient_accumulation
+    if compute.gradient_checkpointing:
+        activations += 1e-6 * FP32 * states * shape.num_layers / compute.gradient_accumulation
+    return activations + 1e-6 * (TRAINED - FP32) * num_trained(shape, compute)
 
 
-def _scoring(study: Study, shape: TransformerConfig) -> float:
+def _scoring(study: Study, shape: ModelShape) -> float:
     """Of a forward pass over 256 sequences, one layer at a time."""
     return 64e-6 * 256 * study.text.context_length * shape.hidden_size
 
 
 def _sampling(study: Study, policy_size: str) -> float:
     """Keys and values of 1,024 sequences."""
-    shape = shape_of(study.policies[policy_size])
+    shape = policy_shape(study, policy_size)
     num_states = 1024 * study.text.context_length * shape.num_layers * shape.hidden_size
     return 8e-6 * num_states
 
 
-def _distributions(study: Study, num_sequences: int) -> float:
+def _distributions(study: Study, shape: ModelShape, num_sequences: float) -> float:
     """Over the vocabulary, at every response token, five times."""
-    data = study.data
-    words = _WORLD_VOCABULARY if isinstance(data, EmbeddedDataConfig) else data.vocabulary_size
-    return 5 * 4e-6 * num_sequences * study.text.max_response_tokens * words
+    logits = num_sequences * study.text.max_response_tokens * shape.vocabulary_size
+    return 5 * 4e-6 * logits
 
 
 def _num_curves(study: Study) -> int:

@@ -24,6 +24,7 @@ RECORDED_PACKAGES = (
     "transformers",
     "tokenizers",
     "accelerate",
+    "peft",
     "datasets",
     "numpy",
     "scipy",

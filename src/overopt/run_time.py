@@ -58,7 +58,8 @@ def proxy_rm(study: Study, proxy_size: str) -> int:
             for sweep in study.grid.sweeps.values()
             if proxy_size in sweep.proxy_sizes
         ),
-        key=lambda comparisons_epochs: math.prod(comparisons_epochs),
+        key=math.prod,
+        default=(study.synthetic_comparisons.num_comparisons, 1),
     )
     return _minutes(job_seconds.proxy_rm(study, proxy_size, *longest))
 

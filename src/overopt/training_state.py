@@ -1,7 +1,7 @@
 """
 What a training job keeps of itself, so that a killed job goes on where it was.
 
-One safetensors file beside the job's outputs holds the weights, the optimizer's moments, any
+One safetensors file beside the job's outputs holds the weights (but frozen ones), moments, any
 random generators, and, as JSON in its header, the counters. It is written atomically, belongs to
 one fingerprint (settings, code and inputs) and is ignored under any other, and the job removes it
 when it is done. No pickle.
@@ -54,7 +54,12 @@ class TrainingState:
         """Write the state, replacing the last one in a single step."""
         if self._path is None:
             return
-        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        frozen = _frozen(model)
+        tensors = {
+            f"model.{name}": tensor
+            for name, tensor in model.state_dict().items()
+            if name not in frozen
+        }
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         for name, generator in (generators or {}).items():
@@ -81,7 +86,9 @@ class TrainingState:
             if header["fingerprint"] != self._fingerprint:
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        model.load_state_dict(_without_prefix(tensors, "model."))
+        found = model.load_state_dict(_without_prefix(tensors, "model."), strict=False)
+        if set(found.missing_keys) != _frozen(model) or found.unexpected_keys:
+            raise RuntimeError(f"{self._path} is the state of another model: {found}")
         restored = optimizer.state_dict()
         for name, tensor in _without_prefix(tensors, "optimizer.").items():
             index, moment = name.split(".", 1)
@@ -95,6 +102,12 @@ class TrainingState:
         """Delete the state: the job's outputs are written."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _frozen(model: torch.nn.Module) -> set[str]:
+    """Names of the weights that no training changes: the job starts from them again."""
+    parameters = model.named_parameters(remove_duplicate=False)  # tied weights have two names
+    return {name for name, parameter in parameters if not parameter.requires_grad}
 
 
 def _without_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

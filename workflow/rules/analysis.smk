@@ -14,6 +14,9 @@ STEPS
 
 from overopt import memory, run_time
 
+CURVES, PROXY_RM_METRICS = listed(curve_files), listed(proxy_rm_metrics)
+DEEP_CURVES, TILTED_CURVES = listed(deep_curve_files), listed(tilted_curve_files)
+
 
 rule fits:
     input:
@@ -49,9 +52,8 @@ rule fits:
     shell:
         "python {REPO}/workflow/scripts/fits.py"
         " --config {params.config:q} --code {params.code}"
-        " $(printf -- '--curve %s ' {input.curves}) $(printf -- '--metrics %s ' {input.metrics})"
-        " $(for curve in {input.deep_curves}; do echo --deep-curve $curve; done)"
-        " $(for curve in {input.tilted_curves}; do echo --tilted-curve $curve; done)"
+        " --curve {CURVES} --metrics {PROXY_RM_METRICS}"
+        " --deep-curve {DEEP_CURVES} --tilted-curve {TILTED_CURVES}"
         " --gold-metrics {input.gold_metrics} --gold-scale {input.gold_scale}"
         " --curves {output.curves} --coefficients {output.coefficients}"
         " --record {output.record} > {log} 2>&1"

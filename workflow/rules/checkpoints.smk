@@ -4,7 +4,7 @@ Published checkpoints, of others: where policies, RM backbones or the gold RM st
 INPUTS
     a local folder, or a repository of the Hugging Face hub
 OUTPUTS
-    checkpoints/{checkpoint}/   as the project writes its own models; the weights go once they are used
+    checkpoints/{checkpoint}/   as the project writes its own models
 STEPS
     published_checkpoint   fetch it (where the workflow runs: compute nodes often have no network),
         check it, and write it as the project's own models are written
@@ -16,7 +16,9 @@ rule published_checkpoint:
         files=lambda wildcards: study.checkpoints()[wildcards.checkpoint].files(),
     output:
         beside("<results>/checkpoints/{checkpoint}", REWARD_MODEL_FILES),
-        model=temp("<results>/checkpoints/{checkpoint}/model.safetensors"),
+        model=kept(
+            "checkpoints", "<results>/checkpoints/{checkpoint}/model.safetensors"
+        ),
         source="<results>/checkpoints/{checkpoint}/source.json",
         record="<results>/checkpoints/{checkpoint}/run_record.json",
     log:

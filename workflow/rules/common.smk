@@ -27,6 +27,7 @@ os.environ.update(
 
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.errors import UserError
+from overopt.file_list import FileList
 from overopt.left_in_queue import cancel_left_in_queue
 from overopt.provenance import code_digest
 from overopt.stale_lock import clear_stale_lock
@@ -75,7 +76,10 @@ def code(script):
 
 
 def kept(name, path):
-    """A file as it is where the study keeps it (`keep` of the config), else temporary."""
+    """A file as it is where the study keeps it (`keep` of the config), else a temporary one.
+
+    For files that rules name as input: one that a rule finds beside its input would go too early.
+    """
     return path if getattr(study.keep, name) else temp(path)
 
 
@@ -152,6 +156,15 @@ def deep_curve_files(wildcards):
 def tilted_curve_files(wildcards):
     """The tilted distribution of every cell that PPO optimizes with a KL penalty."""
     return best_of_n_files(study.tilted_runs(), name="tilted_curve")
+
+
+def listed(files):
+    """Files that an input function gives, for a command line that would be too long with them."""
+    return FileList(
+        lambda: (
+            path.replace("<results>", f"results/{study.name}") for path in files(None)
+        )
+    )
 
 
 def sweep_files(name):

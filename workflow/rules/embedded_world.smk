@@ -67,13 +67,25 @@ rule human_comparisons:
         " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"
 
 
+def main_curve_files(wildcards):
+    return best_of_n_files(study.main_best_of_n_runs())
+
+
+def main_proxy_score_files(wildcards):
+    return best_of_n_files(study.main_best_of_n_runs(), name="proxy_scores")
+
+
+MAIN_CURVES = listed(main_curve_files)
+MAIN_PROXY_SCORES = listed(main_proxy_score_files)
+
+
 rule feature_correlations:
     input:
         pool=f"<results>/best_of_n/{study.main_policy}/pool.parquet",
         gold_scores=f"<results>/best_of_n/{study.main_policy}/gold_scores.parquet",
         tokenizer=f"<results>/policies/{study.main_policy}/tokenizer.json",
-        proxy_scores=best_of_n_files(study.main_best_of_n_runs(), name="proxy_scores"),
-        curves=best_of_n_files(study.main_best_of_n_runs()),
+        proxy_scores=main_proxy_score_files,
+        curves=main_curve_files,
     output:
         correlations="<results>/feature_correlations.csv",
         record="<results>/analysis/feature_correlations_record.json",
@@ -93,6 +105,5 @@ rule feature_correlations:
         "python {REPO}/workflow/scripts/feature_correlations.py"
         " --config {params.config:q} --code {params.code}"
         " --pool {input.pool} --gold-scores {input.gold_scores} --tokenizer {input.tokenizer}"
-        " $(printf -- '--proxy-scores %s ' {input.proxy_scores})"
-        " $(printf -- '--curve %s ' {input.curves})"
+        " --proxy-scores {MAIN_PROXY_SCORES} --curve {MAIN_CURVES}"
         " --correlations {output.correlations} --record {output.record} > {log} 2>&1"

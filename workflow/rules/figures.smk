@@ -53,6 +53,10 @@ def size_sweep_iterations(wildcards):
     ]
 
 
+SIZE_SWEEP_CURVES = listed(size_sweep_curves)
+SIZE_SWEEP_ITERATIONS = listed(size_sweep_iterations)
+
+
 rule figures:
     input:
         curves="<results>/analysis/curves.parquet",
@@ -94,8 +98,7 @@ rule figures:
         " --forms {input.forms} --extrapolation {input.extrapolation}"
         " --kl-estimate {input.kl_estimate} --gold-ceiling {input.gold_ceiling}"
         " --paper-comparison {input.paper_comparison}"
-        " $(for run in {input.run_curves}; do echo --run-curve $run; done)"
-        " $(for run in {input.iterations}; do echo --iterations $run; done)"
+        " --run-curve {SIZE_SWEEP_CURVES} --iterations {SIZE_SWEEP_ITERATIONS}"
         " --figure {output.first} --record {output.record} > {log} 2>&1"
 
 

@@ -3,7 +3,8 @@
 Counted, not measured: a study that needs nearly all of a GPU should try its largest job first.
 """
 
-from overopt.plan.compute import Compute, gold_compute, policy_compute, proxy_compute
+from overopt.compute_config import ComputeConfig
+from overopt.plan.compute import gold_compute, policy_compute, proxy_compute
 from overopt.plan.machines import A100, GpuModel
 from overopt.plan.shapes import ModelShape, gold_shape, policy_shape, proxy_shape
 from overopt.plan.sizes import (
@@ -51,18 +52,18 @@ def proxy_rm(study: Study, proxy_size: str) -> float:
 def gold_scores(study: Study) -> float:
     """Scoring by gold."""
     batch = texts(study, READING_BATCH)
-    return CUDA_CONTEXT + reading_bytes(gold_shape(study), gold_compute(study), batch)
+    return CUDA_CONTEXT + reading_bytes(gold_shape(study), gold_compute(study, alone=True), batch)
 
 
 def proxy_scores(study: Study, proxy_size: str) -> float:
     """Scoring by a proxy RM."""
-    batch, compute = texts(study, READING_BATCH), proxy_compute(study, proxy_size)
+    batch, compute = texts(study, READING_BATCH), proxy_compute(study, proxy_size, alone=True)
     return CUDA_CONTEXT + reading_bytes(proxy_shape(study, proxy_size), compute, batch)
 
 
 def sampling(study: Study, policy_size: str, gpu: GpuModel = A100) -> float:
     """Sampling: weights and the cache of a batch, which fills the memory at most."""
-    compute = policy_compute(study, policy_size)
+    compute = policy_compute(study, policy_size, alone=True)
     return CUDA_CONTEXT + _sampling(study, policy_shape(study, policy_size), compute, gpu)
 
 
@@ -82,12 +83,12 @@ def ppo(study: Study, policy_size: str, proxy_size: str, gpu: GpuModel = A100) -
     return CUDA_CONTEXT + others + max(training, min(rollout, 0.9 * room))
 
 
-def _sampling(study: Study, shape: ModelShape, compute: Compute, gpu: GpuModel) -> float:
+def _sampling(study: Study, shape: ModelShape, compute: ComputeConfig, gpu: GpuModel) -> float:
     cache = _cache(study, shape, compute, SAMPLING_BATCH)
     return min(weights_bytes(shape, compute) + cache, 0.9 * gpu.memory)
 
 
-def _cache(study: Study, shape: ModelShape, compute: Compute, number: float) -> float:
+def _cache(study: Study, shape: ModelShape, compute: ComputeConfig, number: float) -> float:
     """Keys and values of so many sequences at their full length."""
     width = 2 if compute.precision == "bf16" else 4
     per_token = 2 * width * shape.num_layers * shape.hidden_size

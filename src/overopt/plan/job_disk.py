@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from overopt.model_config import CheckpointSettings
 from overopt.plan.compute import gold_compute, policy_compute, proxy_compute
-from overopt.plan.shapes import gold_shape, policy_shape, proxy_shape
+from overopt.plan.shapes import gold_shape, policy_shape, proxy_shape, shape_of_checkpoint
 from overopt.plan.sizes import (
     CURVE_POINT,
     POOL_TOKEN_ON_DISK,
@@ -57,6 +58,7 @@ def of_statistics(study: Study, rule: str) -> Disk:
     words = _tokens(study) * BYTES_OF_TEXT
     curves = (len(study.best_of_n_runs()) + len(study.ppo_runs())) * _curve(study)
     sizes = {
+        "hub_data": (num_demonstrations(study) + 2 * num_human_comparisons(study)) * 2 * words,
         "demonstrations": num_demonstrations(study) * words,
         "human_comparisons": 2 * num_human_comparisons(study) * words,
         "tilted": _curve(study),
@@ -64,6 +66,12 @@ def of_statistics(study: Study, rule: str) -> Disk:
         "figures": 8e6,
     }
     return Disk(RECORDS + sizes.get(rule, 0.0))
+
+
+def published_checkpoint(study: Study, published: CheckpointSettings) -> Disk:
+    """A checkpoint as the project writes its own."""
+    size = model_bytes(shape_of_checkpoint(study, published.checkpoint))
+    return Disk.of(size, keeps(study, "checkpoints"))
 
 
 def policy(study: Study, policy_size: str) -> Disk:
@@ -138,13 +146,14 @@ def ppo(study: Study, policy_size: str) -> Disk:
     shape = policy_shape(study, policy_size)
     scratch = state_bytes(shape, policy_compute(study, policy_size))
     size = model_bytes(shape)
-    disk = Disk.of(size, keeps(study, "ppo_policies"), scratch)
-    return Disk(disk.kept + _curve(study), disk.temporary, disk.scratch)
+    if keeps(study, "ppo_policies"):
+        return Disk(RECORDS + size + _curve(study), scratch=scratch)
+    return Disk(RECORDS + _curve(study), scratch=scratch + size)  # nothing reads it
 
 
 def keeps(study: Study, name: str) -> bool:
     """Whether the study keeps these files, by `keep` of the config."""
-    return bool(getattr(getattr(study, "keep", None), name, True))
+    return bool(getattr(study.keep, name))
 
 
 def _curve(study: Study) -> float:

@@ -10,7 +10,14 @@ import math
 from overopt.data_config import EmbeddedDataConfig
 from overopt.plan.compute import gold_compute, policy_compute, proxy_compute
 from overopt.plan.machines import A100, CORE, GpuModel, Machine, machine
-from overopt.plan.shapes import ModelShape, gold_shape, policy_shape, proxy_shape
+from overopt.plan.shapes import (
+    ModelShape,
+    gold_shape,
+    policy_shape,
+    proxy_shape,
+    shape_of_checkpoint,
+)
+from overopt.plan.sizes import model_bytes
 from overopt.plan.texts import (
     Texts,
     deep_pool_texts,
@@ -26,6 +33,17 @@ _STATISTICS_START = 1.0
 """Python, pandas and scipy."""
 _TABLE_TEXT = 1.1e-5
 """A comparison in a table that a job reads and does not use."""
+
+
+def published_checkpoint(study: Study, checkpoint: str) -> float:
+    """Fetching, checking and writing a checkpoint, at an assumed 50 MB/s."""
+    return CORE.start + model_bytes(shape_of_checkpoint(study, checkpoint)) / 50e6
+
+
+def hub_data(study: Study) -> float:
+    """Fetching and reading human data of the hub; assumed."""
+    number = num_demonstrations(study) + num_human_comparisons(study)
+    return _STATISTICS_START + 1e-4 * number
 
 
 def demonstrations(study: Study) -> float:
@@ -60,7 +78,8 @@ def backbone(study: Study, proxy_size: str, gpu: GpuModel = A100) -> float:
 
 def gold_rm(study: Study, gpu: GpuModel = A100) -> float:
     """Training of the gold RM."""
-    gold, on = study.gold_rm, machine(gold_compute(study), gpu)
+    gold = study.gold_rm
+    on = machine(gold_compute(study, alone=gold.is_published), gpu)
     counts = (gold.num_comparisons, gold.num_validation, gold.num_epochs, gold.batch_size)
     return _reward_model(study, on, gold_shape(study), *(count or 0 for count in counts))
 
@@ -68,13 +87,16 @@ def gold_rm(study: Study, gpu: GpuModel = A100) -> float:
 def synthetic_responses(study: Study, gpu: GpuModel = A100) -> float:
     """Sampling of the pairs that the gold RM labels."""
     size = study.comparison_policy
-    on, pairs = machine(policy_compute(study, size), gpu), 2 * num_synthetic_comparisons(study)
+    on, pairs = (
+        machine(policy_compute(study, size, alone=True), gpu),
+        2 * num_synthetic_comparisons(study),
+    )
     return _sampling(on, policy_shape(study, size), texts(study, pairs))
 
 
 def synthetic_comparisons(study: Study, gpu: GpuModel = A100) -> float:
     """Labelling of the pairs by the gold RM."""
-    on, pairs = machine(gold_compute(study), gpu), 2 * num_synthetic_comparisons(study)
+    on, pairs = machine(gold_compute(study, alone=True), gpu), 2 * num_synthetic_comparisons(study)
     return _scoring(on, gold_shape(study), texts(study, pairs))
 
 
@@ -91,19 +113,19 @@ def proxy_rm(
 
 def pool(study: Study, policy_size: str, gpu: GpuModel = A100) -> float:
     """Sampling of a policy's pool."""
-    on = machine(policy_compute(study, policy_size), gpu)
+    on = machine(policy_compute(study, policy_size, alone=True), gpu)
     return _sampling(on, policy_shape(study, policy_size), pool_texts(study))
 
 
 def pool_gold_scores(study: Study, gpu: GpuModel = A100) -> float:
     """Scores of a pool by the gold RM."""
-    on = machine(gold_compute(study), gpu)
+    on = machine(gold_compute(study, alone=True), gpu)
     return _scoring(on, gold_shape(study), pool_texts(study))
 
 
 def best_of_n(study: Study, proxy_size: str, gpu: GpuModel = A100) -> float:
     """Scores of a pool by a proxy RM, and the estimate for every n."""
-    on = machine(proxy_compute(study, proxy_size), gpu)
+    on = machine(proxy_compute(study, proxy_size, alone=True), gpu)
     return _scoring(on, proxy_shape(study, proxy_size), pool_texts(study))
 
 
@@ -114,13 +136,13 @@ def tilted(study: Study) -> float:
 
 def deep_pool(study: Study, policy_size: str, gpu: GpuModel = A100) -> float:
     """Sampling of a policy's deep pool."""
-    on = machine(policy_compute(study, policy_size), gpu)
+    on = machine(policy_compute(study, policy_size, alone=True), gpu)
     return _sampling(on, policy_shape(study, policy_size), deep_pool_texts(study))
 
 
 def deep_best_of_n(study: Study, proxy_size: str, gpu: GpuModel = A100) -> float:
     """Scores of a deep pool by a proxy RM, of its first responses and the best also by gold."""
-    deep, on = study.deep_best_of_n, machine(proxy_compute(study, proxy_size), gpu)
+    deep, on = study.deep_best_of_n, machine(proxy_compute(study, proxy_size, alone=True), gpu)
     by_gold = texts(study, deep.num_prompts * deep.num_scored_responses)
     proxy = _scoring(on, proxy_shape(study, proxy_size), deep_pool_texts(study))
     return proxy + on.reading(gold_shape(study), by_gold)

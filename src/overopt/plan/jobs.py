@@ -11,8 +11,11 @@ from functools import cache
 
 from overopt import memory
 from overopt.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.compute_config import ComputeConfig
+from overopt.hub.config import HubDataConfig
+from overopt.model_config import ModelConfig
 from overopt.plan import gpu_memory, job_disk, job_seconds
-from overopt.plan.compute import Compute, gold_compute, policy_compute, proxy_compute
+from overopt.plan.compute import gold_compute, num_gpus, policy_compute, proxy_compute
 from overopt.plan.job_disk import Disk
 from overopt.plan.machines import A100, GpuModel
 from overopt.study import Study
@@ -77,10 +80,11 @@ class _Costs:
         return Cost(seconds, 0, 0.0, memory_mb, job_disk.of_statistics(self._study, rule))
 
     def model(
-        self, seconds: float, compute: Compute, gpu_bytes: float, memory_mb: int, disk: Disk
+        self, seconds: float, compute: ComputeConfig, gpu_bytes: float, memory_mb: int, disk: Disk
     ) -> Cost:
         """Of a job with models."""
-        return Cost(seconds, compute.num_gpus, gpu_bytes if compute.gpu else 0.0, memory_mb, disk)
+        needed = gpu_bytes if compute.gpu else 0.0
+        return Cost(seconds, num_gpus(compute), needed, memory_mb, disk)
 
     def policy(self, size: str) -> Cost:
         """SFT."""
@@ -101,7 +105,7 @@ class _Costs:
         disk = job_disk.deep_pool if is_deep else job_disk.pool
         return self.model(
             seconds(study, size, self.gpu),
-            policy_compute(study, size),
+            policy_compute(study, size, alone=True),
             gpu_memory.sampling(study, size, self.gpu),
             host(study, size),
             disk(study),
@@ -111,7 +115,8 @@ class _Costs:
         """A job of the gold RM."""
         study = self._study
         needed = gpu_memory.gold_rm if is_training else gpu_memory.gold_scores
-        return self.model(seconds, gold_compute(study), needed(study), memory_mb, disk)
+        compute = gold_compute(study) if is_training else gold_compute(study, alone=True)
+        return self.model(seconds, compute, needed(study), memory_mb, disk)
 
     def _backbone(self, size: str) -> Cost:
         study = self._study
@@ -137,7 +142,7 @@ class _Costs:
         study = self._study
         return self.model(
             job_seconds.best_of_n(study, size, self.gpu),
-            proxy_compute(study, size),
+            proxy_compute(study, size, alone=True),
             gpu_memory.proxy_scores(study, size),
             memory.best_of_n(study, size),
             job_disk.best_of_n(study),
@@ -147,7 +152,7 @@ class _Costs:
         study = self._study
         return self.model(
             job_seconds.deep_best_of_n(study, size, self.gpu),
-            proxy_compute(study, size),
+            proxy_compute(study, size, alone=True),
             gpu_memory.proxy_scores(study, size) + gpu_memory.gold_scores(study),
             memory.deep_best_of_n(study),
             job_disk.deep_best_of_n(study),
@@ -165,36 +170,50 @@ class _Costs:
 
 
 def _data_and_policies(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
+    for slug, published in study.checkpoints().items():
+        seconds = job_seconds.published_checkpoint(study, published.checkpoint)
+        cost = Cost(seconds, 0, 0.0, 1000, job_disk.published_checkpoint(study, published))
+        yield PlannedJob("published_checkpoint", slug, cost)
+    fetched = ("hub_data",) if isinstance(study.data, HubDataConfig) else ()
+    if fetched:
+        hub = costs.statistics("hub_data", job_seconds.hub_data(study), memory.hub_data(study))
+        yield PlannedJob("hub_data", "hub_data", hub)
     written = costs.statistics(
         "demonstrations", job_seconds.demonstrations(study), memory.demonstrations(study)
     )
-    yield PlannedJob("demonstrations", "demonstrations", written)
+    yield PlannedJob("demonstrations", "demonstrations", written, fetched)
+    for size in study.policy_sizes():
+        needs = ("demonstrations", *_start(study.policies[size]))
+        yield PlannedJob("policy", _policy(size), costs.policy(size), needs)
     judged = costs.statistics(
         "human_comparisons", job_seconds.human_comparisons(study), memory.human_comparisons(study)
     )
-    embedded = (_policy(study.main_policy),) if study.is_embedded else ()
-    needs = ("demonstrations", *embedded)
-    for size in study.policy_sizes():
-        yield PlannedJob("policy", _policy(size), costs.policy(size), ("demonstrations",))
-    if not getattr(study.gold_rm, "checkpoint", None):
-        yield PlannedJob("human_comparisons", "human_comparisons", judged, needs)
+    needs = ("demonstrations", *((_policy(study.main_policy),) if study.is_embedded else fetched))
+    yield PlannedJob("human_comparisons", "human_comparisons", judged, needs)
+
+
+def _start(model: ModelConfig) -> tuple[str, ...]:
+    """The job that fetches what a language model starts from."""
+    published = model.checkpoint_settings("language_model")
+    return () if published is None else (published.slug,)
 
 
 def _gold_and_pairs(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
     gpu = costs.gpu
-    is_published = bool(getattr(study.gold_rm, "checkpoint", None))
+    published = study.gold_checkpoint
     trained = costs.gold(
-        0.0 if is_published else job_seconds.gold_rm(study, gpu),
+        job_seconds.gold_rm(study, gpu),
         memory.gold_rm(study),
         job_disk.gold_rm(study),
-        is_training=not is_published,
+        is_training=published is None,
     )
-    needs = () if is_published else ("human_comparisons", _policy(str(study.gold_rm.backbone)))
+    start = _policy(str(study.gold_rm.backbone)) if published is None else published.slug
+    needs = ("human_comparisons", start)
     yield PlannedJob("gold_rm", "gold_rm", trained, needs)
     size = study.comparison_policy
     sampled = costs.model(
         job_seconds.synthetic_responses(study, gpu),
-        policy_compute(study, size),
+        policy_compute(study, size, alone=True),
         gpu_memory.sampling(study, size, gpu),
         memory.synthetic_responses(study),
         job_disk.synthetic_responses(study),
@@ -213,7 +232,8 @@ def _proxies(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
     proxy_rms = study.proxy_rms()
     for size, seed in dict.fromkeys((rm.proxy_size, rm.seed) for rm in proxy_rms):
         name = f"backbone {size} {seed}"
-        yield PlannedJob("backbone", name, costs.of_backbone(size), ("demonstrations",))
+        needs = ("demonstrations", *_start(study.proxy_sizes[size]))
+        yield PlannedJob("backbone", name, costs.of_backbone(size), needs)
     for rm in proxy_rms:
         cost = costs.of_proxy_rm(rm.proxy_size, rm.num_comparisons, rm.num_epochs)
         needs = ("synthetic_comparisons", f"backbone {rm.proxy_size} {rm.seed}")

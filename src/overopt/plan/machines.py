@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from overopt.plan.compute import Compute
+from overopt.compute_config import ComputeConfig
+from overopt.plan.compute import num_gpus
 from overopt.plan.shapes import ModelShape
 from overopt.plan.texts import Texts
 
@@ -130,7 +131,7 @@ class Gpus:
     """
 
     model: GpuModel
-    compute: Compute
+    compute: ComputeConfig
     training_share: float = 0.35
     reading_share: float = 0.40
     bandwidth_share: float = 0.60
@@ -184,7 +185,7 @@ class Gpus:
 
     @property
     def _num_gpus(self) -> int:
-        return max(1, self.compute.num_gpus)
+        return max(1, num_gpus(self.compute))
 
     def _at_peak(self, flops: float, share: float) -> float:
         is_bf16 = self.compute.precision == "bf16"
@@ -195,6 +196,6 @@ class Gpus:
 CORE = CpuCore()
 
 
-def machine(compute: Compute, gpu: GpuModel = A100) -> Machine:
+def machine(compute: ComputeConfig, gpu: GpuModel = A100) -> Machine:
     """What a job under these settings runs on."""
     return Gpus(gpu, compute) if compute.gpu else CORE

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from overopt.data_config import FileDataConfig
+from overopt.data_config import EmbeddedDataConfig
 from overopt.errors import UserError
+from overopt.model_config import CheckpointConfig, ModelConfig
 from overopt.study import Study
 
 WORLD_VOCABULARY = 176
@@ -62,72 +63,92 @@ KNOWN_SHAPES = {
 settings of 14M and 31M in EleutherAI/pythia, and the vocabulary of the published config.json."""
 
 
+ASSUMED = KNOWN_SHAPES["EleutherAI/pythia-1.4b"]
+"""Of a hub repository that is not known here and has not been fetched yet."""
+
+
 def policy_shape(study: Study, policy_size: str) -> ModelShape:
     """Shape of a policy, and of a gold RM on it."""
-    return _shape(study, study.policies[policy_size], f"policies.{policy_size}")
+    return _shape(study, study.policies[policy_size])
 
 
 def proxy_shape(study: Study, proxy_size: str) -> ModelShape:
     """Shape of a proxy RM and its backbone."""
-    return _shape(study, study.proxy_sizes[proxy_size], f"proxy_sizes.{proxy_size}")
+    return _shape(study, study.proxy_sizes[proxy_size])
 
 
 def gold_shape(study: Study) -> ModelShape:
     """Shape of the gold RM: a published one's, or that of the policy it starts from."""
-    if getattr(study.gold_rm, "checkpoint", None):
-        return checkpoint_shape(str(study.gold_rm.checkpoint), "gold_rm")  # pyright: ignore
-    return policy_shape(study, str(study.gold_rm.backbone))
+    backbone = study.gold_rm.backbone
+    return _shape(study, study.gold_rm if backbone is None else study.policies[backbone])
 
 
-def checkpoint_shape(checkpoint: str, key: str) -> ModelShape:
-    """Shape of a pretrained model, a local folder or a hub repository; `key` names it in errors.
-
-    Raises UserError where it is neither a folder with a config.json nor a repository known here.
-    """
-    config = Path(checkpoint) / "config.json"
-    if config.is_file():
-        return _shape_of_file(config, key)
-    if checkpoint in KNOWN_SHAPES:
-        return KNOWN_SHAPES[checkpoint]
-    raise UserError(
-        f"{key}.checkpoint: the shape of {checkpoint} is not known without network. Fetch it, and "
-        "give its local folder here (config.json is enough to plan)"
-    )
+def require_known_shapes(study: Study) -> None:
+    """Raise UserError where the size of a checkpoint would have to be assumed."""
+    models: dict[str, CheckpointConfig] = {"gold_rm": study.gold_rm}
+    models |= {f"policies.{size}": model for size, model in study.policies.items()}
+    models |= {f"proxy_sizes.{size}": model for size, model in study.proxy_sizes.items()}
+    for key, model in models.items():
+        if model.checkpoint is not None and _checkpoint_shape(study, model) is None:
+            raise UserError(
+                f"{key}.checkpoint: the shape of {model.checkpoint} is not known without network. "
+                "Fetch it, and give its local folder here (config.json is enough to plan)"
+            )
 
 
-def _shape_of_file(path: Path, key: str) -> ModelShape:
+def _shape(study: Study, model: CheckpointConfig) -> ModelShape:
+    if isinstance(model, ModelConfig) and model.shape is not None:
+        return ModelShape(
+            hidden_size=model.shape.hidden_size,
+            num_layers=model.shape.num_layers,
+            vocabulary_size=(
+                WORLD_VOCABULARY
+                if isinstance(study.data, EmbeddedDataConfig)
+                else study.data.vocabulary_size
+            ),
+            intermediate_size=4 * model.shape.hidden_size,
+        )
+    return _checkpoint_shape(study, model) or ASSUMED
+
+
+def shape_of_checkpoint(study: Study, checkpoint: str) -> ModelShape:
+    """Shape of a published model by its folder or name; assumed where neither tells it."""
+    return _checkpoint_shape(study, CheckpointConfig(checkpoint=checkpoint)) or ASSUMED
+
+
+def _checkpoint_shape(study: Study, model: CheckpointConfig) -> ModelShape | None:
+    """From a folder's config.json, given or fetched; else by the name of the repository."""
+    folders = [Path(str(model.checkpoint))]
+    for role in ("language_model", "reward_model"):
+        if (settings := model.checkpoint_settings(role)) is not None:
+            folders.append(Path("results", study.name, "checkpoints", settings.slug))
+    for folder in folders:
+        if (shape := shape_of_folder(folder)) is not None:
+            return shape
+    return KNOWN_SHAPES.get(str(model.checkpoint))
+
+
+def shape_of_folder(folder: Path) -> ModelShape | None:
+    """Shape of the model in a folder; None where no config.json there tells it."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{key}.checkpoint: {path} cannot be read as JSON ({error})") from None
-
-    def number(*names: str) -> int:
-        for name in names:
-            if isinstance(content.get(name), int):
-                return content[name]
-        raise UserError(f"{key}.checkpoint: {path} has no {' or '.join(names)}")
-
-    hidden_size = number("hidden_size", "n_embd", "d_model")
-    names = ("intermediate_size", "n_inner", "ffn_dim")
-    inner = next((content[name] for name in names if isinstance(content.get(name), int)), None)
+        content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    hidden_size = _number(content, "hidden_size", "n_embd", "d_model")
+    num_layers = _number(content, "num_hidden_layers", "n_layer", "num_layers")
+    vocabulary_size = _number(content, "vocab_size")
+    if hidden_size is None or num_layers is None or vocabulary_size is None:
+        return None
+    inner = _number(content, "intermediate_size", "n_inner", "ffn_dim")
     return ModelShape(
         hidden_size,
-        number("num_hidden_layers", "n_layer", "num_layers"),
-        number("vocab_size"),
+        num_layers,
+        vocabulary_size,
         inner or 4 * hidden_size,
         num_embeddings=1 if content.get("tie_word_embeddings", True) else 2,
     )
 
 
-def _shape(study: Study, config: Any, key: str) -> ModelShape:
-    if getattr(config, "checkpoint", None):
-        return checkpoint_shape(str(config.checkpoint), key)
-    data = study.data
-    return ModelShape(
-        hidden_size=config.hidden_size,
-        num_layers=config.num_layers,
-        vocabulary_size=(
-            data.vocabulary_size if isinstance(data, FileDataConfig) else WORLD_VOCABULARY
-        ),
-        intermediate_size=4 * config.hidden_size,
-    )
+def _number(content: dict[str, Any], *names: str) -> int | None:
+    numbers = (content.get(name) for name in names)
+    return next((number for number in numbers if isinstance(number, int)), None)

@@ -1,6 +1,6 @@
 """Bytes: of models on disk and in the memory of a GPU, of tables, of a training's own state."""
 
-from overopt.plan.compute import Compute
+from overopt.compute_config import ComputeConfig
 from overopt.plan.shapes import ModelShape
 from overopt.plan.texts import Texts
 
@@ -31,12 +31,12 @@ def model_bytes(shape: ModelShape) -> float:
     return FP32 * shape.num_parameters
 
 
-def state_bytes(shape: ModelShape, compute: Compute) -> float:
+def state_bytes(shape: ModelShape, compute: ComputeConfig) -> float:
     """What a training saves to resume from: trained weights and Adam's moments."""
     return (FP32 + 8) * num_trained(shape, compute)
 
 
-def num_trained(shape: ModelShape, compute: Compute) -> float:
+def num_trained(shape: ModelShape, compute: ComputeConfig) -> float:
     """Weights that get a gradient: all, or LoRA's on every linear layer of the body."""
     if not compute.lora_rank:
         return shape.num_parameters
@@ -45,13 +45,13 @@ def num_trained(shape: ModelShape, compute: Compute) -> float:
     return shape.num_layers * compute.lora_rank * widths
 
 
-def weights_bytes(shape: ModelShape, compute: Compute) -> float:
+def weights_bytes(shape: ModelShape, compute: ComputeConfig) -> float:
     """A model that is only read, in memory."""
     return (2 if compute.precision == "bf16" else FP32) * shape.num_parameters
 
 
 def training_bytes(
-    shape: ModelShape, compute: Compute, batch: Texts, with_logits: bool = False
+    shape: ModelShape, compute: ComputeConfig, batch: Texts, with_logits: bool = False
 ) -> float:
     """Memory of one process that trains on `batch`, its weights included.
 
@@ -70,7 +70,7 @@ def training_bytes(
     return frozen + TRAINED * trained + activations + logits
 
 
-def reading_bytes(shape: ModelShape, compute: Compute, batch: Texts) -> float:
+def reading_bytes(shape: ModelShape, compute: ComputeConfig, batch: Texts) -> float:
     """Memory of a forward pass over `batch`, its weights included."""
     states = batch.padded().num_tokens * (shape.hidden_size * 3 + shape.intermediate_size)
     width = 2 if compute.precision == "bf16" else FP32

@@ -12,7 +12,7 @@ Shapes: B = responses, T = response tokens, V = vocabulary.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from overopt.architecture import FILLER_ID, Policy, eos_id
 from overopt.policy.batch_size import sampling_batch_size
 from overopt.policy.decoders import decoder_of
+from overopt.processes import Processes
 
 STEPS_BETWEEN_CHECKS_ON_GPU = 8
 """Steps after which the loop asks which rows have ended. On a GPU the answer comes when all work
@@ -58,17 +59,24 @@ def sample_responses(
     max_response_tokens: int,
     generator: torch.Generator,
     batch_size: int | None = None,
+    processes: Processes | None = None,
 ) -> Responses:
     """One response to each prompt (B lists of token ids), in batches of `batch_size`.
 
     `generator` is of the CPU on every device. Without a batch size as many rows as fit into the
     memory set aside for them are drawn at once (`overopt.policy.batch_size`).
+
+    Several processes, if given, share each batch, and each returns all responses: those of one
+    process, but where rounding falls on the other side of a random number.
     """
+    together = processes or Processes()
     if batch_size is None:
         longest = max(map(len, prompts))
         batch_size = sampling_batch_size(policy, longest + max_response_tokens)
     batches = [
-        _sample_batch(policy, prompts[start : start + batch_size], max_response_tokens, generator)
+        _sample_batch(
+            policy, prompts[start : start + batch_size], max_response_tokens, generator, together
+        )
         for start in range(0, len(prompts), batch_size)
     ]
     return Responses(
@@ -85,32 +93,47 @@ def _sample_batch(
     prompts: Sequence[Sequence[int]],
     max_response_tokens: int,
     generator: torch.Generator,
+    processes: Processes,
 ) -> Responses:
-    device, eos = policy.device, eos_id(policy)
-    written = _Written(len(prompts), max_response_tokens, eos, device)
-    uniforms = _Uniforms(len(prompts), max_response_tokens, generator, device)
-    decoder = decoder_of(policy, prompts, max_response_tokens)
-    logits = decoder.read_prompts()
+    device, own = policy.device, processes.share(prompts)
+    written = _Written(len(own), max_response_tokens, eos_id(policy), device)
+    uniforms = _Uniforms(len(prompts), max_response_tokens, generator, device, processes)
+    decoder = decoder_of(policy, own, max_response_tokens) if own else None
+    logits = torch.empty(0) if decoder is None else decoder.read_prompts()
+    # On the CPU: the rows of the whole batch that some process still decodes, in order.
+    decoded = torch.arange(len(prompts))
     steps_between_checks = 1 if _is_cpu(device) else STEPS_BETWEEN_CHECKS_ON_GPU
     for step in range(max_response_tokens):
-        tokens, logprobs = _draw(logits, uniforms.of(step, written.alive))
-        written.append(tokens, logprobs)
+        uniform = uniforms.of(step, decoded, written.alive)
+        tokens = torch.empty(0)
+        if len(written.alive) > 0:
+            tokens, logprobs = _draw(logits, uniform)
+            written.append(tokens, logprobs)
         if step + 1 == max_response_tokens:
             break
         if (step + 1) % steps_between_checks == 0:
             # Finished rows go on as ballast until they are a fifth of the batch: each removal
             # copies the cache.
-            has_ended = written.has_ended()
+            has_ended = processes.gather(written.has_ended(), len(prompts)).cpu()[decoded]
             num_ended = int(has_ended.sum())
-            if num_ended == len(has_ended):
+            if num_ended == len(decoded):
                 break
-            if num_ended > 0.2 * len(has_ended):
-                kept = (~has_ended).nonzero().squeeze(1)
-                decoder.keep(kept)
+            if num_ended > 0.2 * len(decoded):
+                decoded = decoded[~has_ended]
+                kept = written.unfinished()
                 written.keep(kept)
                 tokens = tokens[kept]
-        logits = decoder.step(tokens)
-    return written.responses()
+                if decoder is not None and len(kept) > 0:
+                    decoder.keep(kept)
+        if decoder is not None and len(written.alive) > 0:
+            logits = decoder.step(tokens)
+    own_responses = written.responses()
+    return Responses(
+        *(
+            processes.gather(getattr(own_responses, field.name), len(prompts))
+            for field in fields(own_responses)
+        )
+    )
 
 
 def _is_cpu(device: torch.device) -> bool:
@@ -130,7 +153,7 @@ class _Written:
         self._eos, self._limit = eos, max_response_tokens
         self._ids = torch.full(shape, FILLER_ID, device=device)
         self._logprobs = torch.zeros(shape, device=device)
-        self._lengths = torch.empty(num_responses, dtype=torch.int64, device=device)
+        self._lengths = torch.full((num_responses,), max_response_tokens, device=device)
         self.alive = torch.arange(num_responses, device=device)
         self._alive_lengths = torch.full((num_responses,), max_response_tokens, device=device)
         self._first = 0  # step of the first column that is not put away
@@ -145,8 +168,13 @@ class _Written:
         self._alive_lengths = torch.where(ends_now, step + 1, self._alive_lengths)
 
     def has_ended(self) -> torch.Tensor:
-        """Whether each row that is alive has ended before the limit."""
-        return self._alive_lengths < self._limit
+        """Whether each row of the batch has ended before the limit."""
+        self._lengths[self.alive] = self._alive_lengths
+        return self._lengths < self._limit
+
+    def unfinished(self) -> torch.Tensor:
+        """Which of the rows that are alive have not ended, as numbers."""
+        return (self._alive_lengths == self._limit).nonzero().squeeze(1)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these of the rows that are alive."""
@@ -167,6 +195,8 @@ class _Written:
 
     def _put_away(self) -> None:
         """Write the columns since the last time in one go: indexing by row is slow on a GPU."""
+        if not self._columns:
+            return
         tokens, logprobs = (torch.stack(column, 1) for column in zip(*self._columns, strict=True))
         columns = slice(self._first, self._first + len(self._columns))
         self._ids[self.alive, columns] = tokens
@@ -176,7 +206,10 @@ class _Written:
 
 
 class _Uniforms:
-    """Random numbers in [0, 1) for each step and row, from a generator of the CPU."""
+    """Random numbers in [0, 1) for each step and row, from a generator of the CPU.
+
+    Every process draws those of all rows, and takes those of its own.
+    """
 
     def __init__(
         self,
@@ -184,18 +217,27 @@ class _Uniforms:
         max_response_tokens: int,
         generator: torch.Generator,
         device: torch.device,
+        processes: Processes,
     ) -> None:
         self._generator = generator
+        shares = processes.shares(num_responses)
+        self._first_own = sum(map(len, shares[: processes.rank]))
         self._all = None
         if not _is_cpu(device):  # in one copy: one a step would wait for the device each time
             drawn = torch.rand(max_response_tokens, num_responses, generator=generator)
-            self._all = drawn.to(device)
+            end = self._first_own + len(shares[processes.rank])
+            self._all = drawn[:, self._first_own : end].to(device)
 
-    def of(self, step: int, alive: torch.Tensor) -> torch.Tensor:
-        """Numbers (n, 1) for these rows."""
-        if self._all is None:
-            return torch.rand(len(alive), 1, generator=self._generator)
-        return self._all[step][alive, None]
+    def of(self, step: int, decoded: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
+        """Numbers (n, 1) for the rows that are alive here.
+
+        `decoded` are the rows of the whole batch that are alive in any process.
+        """
+        if self._all is not None:
+            return self._all[step][alive, None]
+        uniform = torch.rand(len(decoded), 1, generator=self._generator)
+        before = int((decoded < self._first_own).sum())
+        return uniform[before : before + len(alive)]
 
 
 def _draw(logits: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -23,6 +23,7 @@ from overopt.architecture import (
 from overopt.errors import UserError
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
+from overopt.lora import add_adapters, merge_adapters
 from overopt.models import build_policy, load_policy, num_parameters, save_model
 from overopt.optimization import Examples, final_loss, length_bucketed_batches, train
 from overopt.policy.config import LanguageModelSettings
@@ -141,8 +142,11 @@ def fit_to_demonstrations(
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     losses = np.array([])
     if settings.optimization.num_epochs > 0:
+        rank = settings.numerics.lora_rank
+        add_adapters(policy, rank, torch_generator(settings.seed, "adapters"))
         losses = train_language_model(policy, prompts, responses, settings, state)
     job.leave_to_main()
+    merge_adapters(policy)
     save_model(policy, model_dir)
     copy_tokenizer(start, model_dir)
     write_json(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from overopt.accelerator import body_precision
 from overopt.architecture import Policy, backbone_of
 from overopt.policy.sampling import sample_responses
 from overopt.ppo.policy import (
@@ -16,7 +17,9 @@ from overopt.ppo.policy import (
     token_log_distributions,
 )
 from overopt.ppo.sequence_kl import exact_kl, sampled_kl
+from overopt.processes import Processes
 from overopt.reward_model.scorer import Scorer
+from overopt.training_config import Precision
 
 HumanScores = Callable[[Episodes], np.ndarray]
 
@@ -30,6 +33,7 @@ class Evaluator:
     prompts : token ids of the evaluation prompts.
     num_responses : responses per prompt and evaluation.
     human_scores : the embedded world's hidden utility of each episode, or None.
+    precision : of the policies' bodies. Scores and KL are fp32 under any.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -39,25 +43,27 @@ class Evaluator:
     proxy_rm: Scorer
     gold_rm: Scorer
     human_scores: HumanScores | None
+    precision: Precision = "fp32"
 
     @torch.no_grad()
     def evaluate(self, policy: Policy, generator: torch.Generator) -> dict[str, list[float]]:
-        """Sample fresh responses; means per prompt of kl, kl_k1 and the scores, and the length."""
-        prompts = repeat_prompts(self.prompts, self.num_responses)
-        responses = sample_responses(policy, prompts, self.max_response_tokens, generator)
-        episodes = Episodes.of(prompts, responses)
-        distributions = {
-            name: token_log_distributions(model, response_states(backbone_of(model), episodes))
-            for name, model in (("policy", policy), ("ref", self.ref_policy))
-        }
-        logprobs = {
-            name: logprobs_of(distribution, episodes.response_ids)
-            for name, distribution in distributions.items()
-        }
-        kl = exact_kl(distributions["policy"], distributions["ref"], episodes.mask)
+        """Sample fresh responses; means per prompt of kl, kl_k1 and the scores, and the length.
+
+        Several processes share the responses, and each returns the means of all.
+        """
+        prompts, processes = (
+            repeat_prompts(self.prompts, self.num_responses),
+            Processes.of_this_job(),
+        )
+        with body_precision(self.precision, policy.device):
+            responses = sample_responses(
+                policy, prompts, self.max_response_tokens, generator, processes=processes
+            )
+            episodes = Episodes.of(prompts, responses).share(processes)
+            kl, kl_k1 = self._kl(policy, episodes)
         measured = {
             "kl": kl.cpu().numpy(),
-            "kl_k1": sampled_kl(logprobs["policy"], logprobs["ref"], episodes.mask).cpu().numpy(),
+            "kl_k1": kl_k1.cpu().numpy(),
             "proxy_score": self.proxy_rm.score(*episodes.parts),
             "gold_score": self.gold_rm.score(*episodes.parts),
             "response_length": episodes.lengths.cpu().numpy(),
@@ -65,6 +71,23 @@ class Evaluator:
         if self.human_scores is not None:
             measured["human_score"] = self.human_scores(episodes)
         return {
-            name: values.reshape(len(self.prompts), -1).mean(1, dtype=np.float64).tolist()
+            name: processes.gather_array(values, len(prompts))
+            .reshape(len(self.prompts), -1)
+            .mean(1, dtype=np.float64)
+            .tolist()
             for name, values in measured.items()
         }
+
+    def _kl(self, policy: Policy, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
+        """Exact and sampled KL of each response, nats per sequence."""
+        exact: list[torch.Tensor] = []
+        sampled: list[torch.Tensor] = []
+        for chunk in episodes.chunks(policy):
+            ours, theirs = (
+                token_log_distributions(model, response_states(backbone_of(model), chunk))
+                for model in (policy, self.ref_policy)
+            )
+            exact.append(exact_kl(ours, theirs, chunk.mask))
+            logprobs, ref_logprobs = (logprobs_of(p, chunk.response_ids) for p in (ours, theirs))
+            sampled.append(sampled_kl(logprobs, ref_logprobs, chunk.mask))
+        return torch.cat(exact), torch.cat(sampled)

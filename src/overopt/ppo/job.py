@@ -8,6 +8,7 @@ import pandas as pd
 from overopt.curves import curve_table, evaluation_prompts
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
+from overopt.lora import add_adapters, merge_adapters
 from overopt.models import (
     load_policy,
     num_parameters,
@@ -55,8 +56,11 @@ def optimize_policy(
     held_out = evaluation_prompts(prompts, settings.num_evaluation_prompts)
     ref_policy = load_policy(policy_dir)
     proxy = load_scorer(proxy_rm, policy_dir)
+    policy = load_policy(policy_dir)
+    rank = settings.numerics.lora_rank
+    add_adapters(policy, rank, torch_generator(settings.seed, "adapters"))
     trainer = PPOTrainer(
-        load_policy(policy_dir),
+        policy,
         ref_policy,
         proxy,
         encode_prompts(tokenizer, training_prompts, max_prompt_tokens),
@@ -65,6 +69,7 @@ def optimize_policy(
         kl_coef=settings.run.kl_coef,
         max_response_tokens=settings.text.max_response_tokens,
         generators={name: torch_generator(settings.seed, name) for name in STREAMS},
+        numerics=settings.numerics,
     )
     evaluator = Evaluator(
         prompts=encode_prompts(tokenizer, held_out, max_prompt_tokens),
@@ -74,9 +79,11 @@ def optimize_policy(
         proxy_rm=proxy,
         gold_rm=load_scorer(gold_rm, policy_dir, ref_policy.device),
         human_scores=_hidden_utility(policy_dir) if settings.has_hidden_utility else None,
+        precision=settings.numerics.precision,
     )
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     evaluations, metrics, ended = trainer.run(evaluator, state)
+    job.leave_to_main()
     measurements = {
         name: np.array([evaluation["measured"][name] for evaluation in evaluations])
         for name in evaluations[0]["measured"]
@@ -91,7 +98,8 @@ def optimize_policy(
         model_dir / "metrics.json",
         {"ended": ended, "num_iterations": len(metrics), "final": final},
     )
-    save_model(trainer.policy, model_dir)
+    merge_adapters(policy)
+    save_model(policy, model_dir)
     copy_tokenizer(policy_dir, model_dir)
     state.remove()
 

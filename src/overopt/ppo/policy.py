@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from overopt.accelerator import to_device
 from overopt.architecture import FILLER_ID, Policy, backbone_of, state_size, vocabulary_logits
 from overopt.policy.sampling import Responses
+from overopt.processes import Processes
 from overopt.tokens import pad_right
+
+LARGEST_LOGITS = 2**27
+"""Logits that are held at once where many episodes are read: 0.5 GB in fp32. The embedded world's
+are fewer; over 50,000 words it is 55 responses of 48 tokens."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,30 @@ class Episodes:
         return positions < self.lengths[:, None]
 
     def select(self, rows: torch.Tensor) -> "Episodes":
-        """These episodes only."""
+        """These episodes only; `rows` on the CPU."""
+        own = to_device(rows, self.lengths.device)
         return Episodes(
             sequences=[self.sequences[row] for row in rows.tolist()],
-            input_ids=self.input_ids[rows],
-            prompt_lengths=self.prompt_lengths[rows],
-            lengths=self.lengths[rows],
-            response_ids=self.response_ids[rows],
-            is_cut=self.is_cut[rows],
+            input_ids=self.input_ids[own],
+            prompt_lengths=self.prompt_lengths[own],
+            lengths=self.lengths[own],
+            response_ids=self.response_ids[own],
+            is_cut=self.is_cut[own],
         )
+
+    def share(self, processes: Processes) -> "Episodes":
+        """The episodes that this one of several processes reads."""
+        if processes.number == 1:
+            return self
+        return self.select(torch.as_tensor(processes.shares(len(self.sequences))[processes.rank]))
+
+    def chunks(self, policy: Policy) -> list["Episodes"]:
+        """These episodes, in parts of which the logits of all response tokens fit into memory."""
+        num_logits = self.response_ids.shape[1] * int(policy.config.vocab_size)
+        size = max(1, LARGEST_LOGITS // num_logits)
+        if len(self.sequences) <= size:
+            return [self]
+        return [self.select(rows) for rows in torch.arange(len(self.sequences)).split(size)]
 
 
 def response_states(backbone: torch.nn.Module, episodes: Episodes) -> torch.Tensor:
@@ -94,6 +115,12 @@ def token_log_distributions(policy: Policy, states: torch.Tensor) -> torch.Tenso
 def logprobs_of(log_distributions: torch.Tensor, response_ids: torch.Tensor) -> torch.Tensor:
     """Log-probability of each response token, (B, T), nats."""
     return log_distributions.gather(2, response_ids[..., None]).squeeze(2)
+
+
+def response_logprobs(policy: Policy, episodes: Episodes) -> torch.Tensor:
+    """Log-probability of each response token under a policy, (B, T), nats."""
+    states = response_states(backbone_of(policy), episodes)
+    return logprobs_of(token_log_distributions(policy, states), episodes.response_ids)
 
 
 class PolicyWithValueHead(torch.nn.Module):
@@ -119,7 +146,9 @@ class PolicyWithValueHead(torch.nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_trunk_frozen):
             states = response_states(backbone_of(self.policy), episodes)
         logprobs = logprobs_of(token_log_distributions(self.policy, states), episodes.response_ids)
-        return logprobs, self.value_head(states).squeeze(-1).float()
+        with torch.autocast(states.device.type, enabled=False):  # in fp32 whatever the body is in
+            values = self.value_head(states.float()).squeeze(-1)
+        return logprobs, values
 
 
 def mini_batches(

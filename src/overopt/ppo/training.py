@@ -12,42 +12,36 @@ Differences from the paper:
 - the run stops at a KL, not at a number of steps, where that comes first.
 """
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict, cast
 
+import numpy as np
 import torch
-from accelerate import Accelerator
 
-from overopt.architecture import Policy, backbone_of
+from overopt.accelerator import accelerator_of, body_precision, recompute_activations
+from overopt.architecture import Policy
+from overopt.compute_config import Execution
 from overopt.models import on_device
-from overopt.optimization import DivergedError
-from overopt.policy.sampling import sample_responses
+from overopt.optimization import DivergedError, check_shares, shares_of
+from overopt.policy.sampling import Responses, sample_responses
 from overopt.ppo.config import PPOConfig
 from overopt.ppo.evaluation import Evaluator
-from overopt.ppo.policy import (
-    Episodes,
-    PolicyWithValueHead,
-    logprobs_of,
-    mini_batches,
-    response_states,
-    token_log_distributions,
-)
-from overopt.ppo.rewards import (
-    generalized_advantages,
-    masked_whiten,
-    policy_loss,
-    token_rewards,
-    value_loss,
-)
+from overopt.ppo.loss import Losses, PPOLoss
+from overopt.ppo.policy import Episodes, PolicyWithValueHead, mini_batches, response_logprobs
+from overopt.ppo.rewards import generalized_advantages, masked_whiten, token_rewards
 from overopt.ppo.sequence_kl import sampled_kl
+from overopt.processes import Processes
 from overopt.reward_model.scorer import Scorer
+from overopt.training_config import Numerics, Precision
 from overopt.training_state import TrainingState
 
 ADAM_BETAS = (0.9, 0.95)
 ADAM_EPSILON = 1e-5
-MAX_RATIO_ERROR = 1e-4
+MAX_RATIO_ERROR: dict[Precision, float] = {"fp32": 1e-4, "bf16": 0.2}
+"""Before the first step of a rollout, where other shapes of batches round differently."""
 
 
 class Evaluation(TypedDict):
@@ -93,9 +87,15 @@ class RewardScale:
 
 @dataclass(frozen=True)
 class Rollout:
-    """One batch of episodes with all that an update needs, each (B, T) but the scores (B,)."""
+    """One batch of episodes with all that an update needs, each (B, T) but the scores (B,).
+
+    Attributes
+    ----------
+    num_tokens : (B,), response tokens, on the CPU.
+    """
 
     episodes: Episodes
+    num_tokens: np.ndarray
     scores: torch.Tensor
     kl: torch.Tensor
     logprobs: torch.Tensor
@@ -118,10 +118,14 @@ class PPOTrainer:
         kl_coef: float,
         max_response_tokens: int,
         generators: dict[str, torch.Generator],
+        numerics: Numerics | None = None,
     ) -> None:
         """Set up a run; `generators` has the streams prompts, responses, batches, evaluation."""
         self._config = config
-        self._accelerator = Accelerator()
+        self._precision: Precision = (numerics or Numerics()).precision
+        self._accelerator = accelerator_of(self._precision, has_unused_parameters=True)
+        self._processes, self._execution = Processes.of_this_job(), Execution.from_environment()
+        check_shares(config.batch_size // config.num_mini_batches, self._processes, self._execution)
         device = self._accelerator.device
         self._ref_policy = on_device(ref_policy, device).eval()
         self._proxy_rm = proxy_rm
@@ -134,7 +138,7 @@ class PPOTrainer:
         self._module = PolicyWithValueHead(on_device(policy, device))
         self._optimizer = torch.optim.Adam(
             [
-                {"params": list(policy.parameters())},
+                {"params": [p for p in policy.parameters() if p.requires_grad]},
                 {"params": list(self._module.value_head.parameters())},
             ],
             lr=learning_rate,
@@ -142,8 +146,11 @@ class PPOTrainer:
             eps=ADAM_EPSILON,
             fused=True,
         )
+        if self._execution.recompute_activations:
+            recompute_activations(policy)
+        loss = PPOLoss(self._module, cliprange=config.cliprange, vf_coef=config.vf_coef)
         self._prepared, self._prepared_optimizer = self._accelerator.prepare(
-            self._module, self._optimizer
+            loss.eval(), self._optimizer
         )
         self._scale = RewardScale(0.0, 1.0)
 
@@ -210,14 +217,21 @@ class PPOTrainer:
         """Score samples of the initial policy on training prompts."""
         num = self._config.num_normalization_responses
         prompts = self._draw_prompts(num, self._generators["normalization"])
-        responses = sample_responses(
-            self._ref_policy,
-            prompts,
-            self._max_response_tokens,
-            self._generators["normalization"],
-        )
-        scores = self._proxy_rm.score(prompts, responses.as_lists())
+        responses = self._sample(self._ref_policy, prompts, "normalization")
+        episodes = Episodes.of(prompts, responses).share(self._processes)
+        scores = self._processes.gather_array(self._proxy_rm.score(*episodes.parts), num)
         return RewardScale(float(scores.mean()), float(scores.std()) or 1.0)
+
+    def _sample(self, policy: Policy, prompts: list[Sequence[int]], stream: str) -> Responses:
+        """A response to each prompt, drawn by all processes together, from one random stream."""
+        with body_precision(self._precision, self._accelerator.device):
+            return sample_responses(
+                policy,
+                prompts,
+                self._max_response_tokens,
+                self._generators[stream],
+                processes=self._processes,
+            )
 
     def _draw_prompts(self, num: int, generator: torch.Generator) -> list[Sequence[int]]:
         rows = torch.randint(len(self._prompts), (num,), generator=generator)
@@ -248,20 +262,19 @@ class PPOTrainer:
 
     @torch.no_grad()
     def _roll_out(self) -> Rollout:
-        """Sample responses and turn their proxy scores into advantages and returns."""
+        """Sample responses and turn their proxy scores into advantages and returns.
+
+        Each process reads and scores its share of the responses; then all hold the whole rollout.
+        """
         config = self._config
         prompts = self._draw_prompts(config.batch_size, self._generators["prompts"])
-        responses = sample_responses(
-            self.policy, prompts, self._max_response_tokens, self._generators["responses"]
-        )
+        responses = self._sample(self.policy, prompts, "responses")
         episodes = Episodes.of(prompts, responses)
-        logprobs, values = self._prepared(episodes)
-        ref_states = response_states(backbone_of(self._ref_policy), episodes)
-        ref_logprobs = logprobs_of(
-            token_log_distributions(self._ref_policy, ref_states), episodes.response_ids
+        logprobs, values, ref_logprobs, raw = (
+            self._processes.gather(rows, config.batch_size)
+            for rows in self._read(episodes.share(self._processes))
         )
-        raw = torch.as_tensor(self._proxy_rm.score(*episodes.parts))
-        scores = ((raw - self._scale.mean) / self._scale.sd).to(logprobs.device)
+        scores = (raw - self._scale.mean) / self._scale.sd
         scores = scores - config.missing_eos_penalty * episodes.is_cut
         rewards = token_rewards(scores, logprobs, ref_logprobs, episodes.lengths, self._kl_coef)
         advantages, returns = generalized_advantages(
@@ -269,6 +282,7 @@ class PPOTrainer:
         )
         return Rollout(
             episodes=episodes,
+            num_tokens=episodes.lengths.cpu().numpy(),
             scores=scores,
             kl=sampled_kl(logprobs, ref_logprobs, episodes.mask),
             logprobs=logprobs,
@@ -276,66 +290,97 @@ class PPOTrainer:
             returns=returns,
         )
 
+    def _read(self, episodes: Episodes) -> tuple[torch.Tensor, ...]:
+        """Log-probabilities, values, reference log-probabilities, and scores of the proxy RM."""
+        chunks = episodes.chunks(self.policy)
+        with body_precision(self._precision, self._accelerator.device):
+            read = [self._module(chunk) for chunk in chunks]
+            reference = [response_logprobs(self._ref_policy, chunk) for chunk in chunks]
+        logprobs, values = (torch.cat(parts) for parts in zip(*read, strict=True))
+        scores = torch.as_tensor(self._proxy_rm.score(*episodes.parts))
+        return logprobs, values, torch.cat(reference), scores.to(logprobs.device)
+
     def _update(self, rollout: Rollout, is_warmup: bool) -> dict[str, float]:
         """All passes over one rollout; means of the losses."""
         config = self._config
         num_passes = config.num_value_warmup_epochs if is_warmup else config.num_ppo_epochs
-        totals = {"policy_loss": 0.0, "value_loss": 0.0, "clipped_share": 0.0}
-        num_updates = 0
+        losses: list[Losses] = []
+        # transformers computes activations again in training mode only; nothing else differs.
+        self._prepared.train(self._execution.recompute_activations)
         for _ in range(num_passes):
             for rows in mini_batches(
                 len(rollout.scores), config.num_mini_batches, self._generators["batches"]
             ):
-                losses = self._step(rollout, rows, is_warmup, is_first=num_updates == 0)
-                totals = {name: totals[name] + losses[name] for name in totals}
-                num_updates += 1
-        return {name: total / num_updates for name, total in totals.items()}
+                losses.append(self._step(rollout, rows, is_warmup, is_first=not losses))
+        self._prepared.eval()
+        # Read once a rollout: on a GPU each reading waits for all that was asked before.
+        names = ("policy_loss", "value_loss", "clipped_share")
+        read = torch.stack([torch.stack(step[1:]) for step in losses]).tolist()
+        return {
+            name: sum(values) / len(losses)
+            for name, values in zip(names, zip(*read, strict=True), strict=True)
+        }
 
     def _step(
         self, rollout: Rollout, rows: torch.Tensor, is_warmup: bool, is_first: bool
-    ) -> dict[str, float]:
+    ) -> Losses:
         """One optimizer step on one minibatch."""
-        config = self._config
-        episodes = rollout.episodes.select(rows)
-        logprobs, values = self._prepared(episodes, is_trunk_frozen=is_warmup)
-        if is_first:
-            _check_ratio(logprobs.detach(), rollout.logprobs[rows], episodes.mask)
-        surrogate, clipped_share = policy_loss(
-            logprobs,
-            rollout.logprobs[rows],
-            rollout.advantages[rows],
-            episodes.mask,
-            config.cliprange,
+        self._prepared_optimizer.zero_grad(set_to_none=True)
+        losses = self._losses_with_gradient(rollout, rows.numpy(), is_warmup, is_first)
+        norm = self._accelerator.clip_grad_norm_(
+            self._prepared.parameters(), self._config.max_grad_norm
         )
-        error = value_loss(values, rollout.returns[rows], episodes.mask)
-        # During the warm-up nothing but the value head gets a gradient: no stale moments of
-        # Adam's and no share of the gradient's norm carry over to the policy's first step.
-        loss = config.vf_coef * error + (0.0 if is_warmup else surrogate)
-        if not math.isfinite(loss.item()):
+        total, norm = torch.stack([losses.total, torch.as_tensor(norm).to(losses.total)]).tolist()
+        if not math.isfinite(total):
             raise DivergedError(
-                f"PPO's loss is {loss.item()}; lower the policy's ppo_learning_rate "
+                f"PPO's loss is {total}; lower the policy's ppo_learning_rate "
                 f"({self._learning_rate})"
             )
-        self._prepared_optimizer.zero_grad(set_to_none=True)
-        self._accelerator.backward(loss)
-        norm = self._accelerator.clip_grad_norm_(self._prepared.parameters(), config.max_grad_norm)
-        if norm is not None and not math.isfinite(norm):
+        if not math.isfinite(norm):
             raise DivergedError(
-                f"the gradient's norm is {float(norm)}; lower the policy's ppo_learning_rate "
+                f"the gradient's norm is {norm}; lower the policy's ppo_learning_rate "
                 f"({self._learning_rate})"
             )
         self._prepared_optimizer.step()
-        return {
-            "policy_loss": surrogate.item(),
-            "value_loss": error.item(),
-            "clipped_share": clipped_share.item(),
-        }
+        return losses
+
+    def _losses_with_gradient(
+        self, rollout: Rollout, rows: np.ndarray, is_warmup: bool, is_first: bool
+    ) -> Losses:
+        """Losses of a minibatch, from the shares of all processes and passes."""
+        passes = shares_of(rows, self._processes, self._execution)
+        losses: list[torch.Tensor] = []
+        for index, share in enumerate(passes):
+            own = torch.as_tensor(share)
+            on_its_device = own.to(rollout.logprobs.device)
+            weight = float(rollout.num_tokens[share].sum() / rollout.num_tokens[rows].sum())
+            is_last = index == len(passes) - 1
+            with contextlib.nullcontext() if is_last else self._accelerator.no_sync(self._prepared):
+                of_share, logprobs = self._prepared(
+                    rollout.episodes.select(own),
+                    rollout.logprobs[on_its_device],
+                    rollout.advantages[on_its_device],
+                    rollout.returns[on_its_device],
+                    is_warmup=is_warmup,
+                )
+                if is_first:
+                    _check_ratio(
+                        logprobs,
+                        rollout.logprobs[on_its_device],
+                        rollout.episodes.mask[on_its_device],
+                        MAX_RATIO_ERROR[self._precision],
+                    )
+                self._accelerator.backward(of_share.total * weight * self._processes.number)
+            losses.append(torch.stack([loss.detach() for loss in of_share]) * weight)
+        return Losses(*self._processes.total(torch.stack(losses).sum(0)))
 
 
-def _check_ratio(logprobs: torch.Tensor, old: torch.Tensor, mask: torch.Tensor) -> None:
+def _check_ratio(
+    logprobs: torch.Tensor, old: torch.Tensor, mask: torch.Tensor, tolerance: float
+) -> None:
     """Before the first step of a rollout the policy is the one that made it: the ratio is 1."""
     worst = torch.where(mask, (logprobs - old).exp() - 1, 0.0).abs().max().item()
-    if worst > MAX_RATIO_ERROR:
+    if worst > tolerance:
         raise AssertionError(
             f"the probability ratio differs from 1 by {worst:.2e} before the first step of a "
             "rollout: the rollout and the update do not see the same policy"

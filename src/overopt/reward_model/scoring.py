@@ -25,7 +25,8 @@ def score_batch(
     hidden = backbone_of(reward_model)(input_ids=input_ids, use_cache=False).last_hidden_state
     last = hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
     # The head computes in fp32 under any precision of the body: rounded scores would tie.
-    return F.linear(last.float(), score_head(reward_model).weight.float()).squeeze(-1)
+    with torch.autocast(hidden.device.type, enabled=False):
+        return F.linear(last.float(), score_head(reward_model).weight.float()).squeeze(-1)
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from overopt.architecture import FILLER_ID, RewardModel
 from overopt.errors import UserError
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
+from overopt.lora import add_adapters, merge_adapters
 from overopt.models import (
     build_reward_model,
     load_policy,
@@ -27,7 +28,7 @@ from overopt.models import (
 )
 from overopt.optimization import Examples, final_loss, length_bucketed_batches, train
 from overopt.provenance import write_json
-from overopt.randomness import numpy_generator
+from overopt.randomness import numpy_generator, torch_generator
 from overopt.reward_model.config import RewardModelSettings
 from overopt.reward_model.scoring import score_batch, score_sequences
 from overopt.tokens import copy_tokenizer, pad_right
@@ -163,8 +164,11 @@ def fit_reward_model(
     """Train a reward model from a backbone and write its checkpoint; it and its losses."""
     reward_model = build_reward_model(load_policy(backbone))
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
+    rank = settings.numerics.lora_rank
+    add_adapters(reward_model, rank, torch_generator(settings.seed, "adapters"))
     losses = train_on_comparisons(reward_model, training, settings, state)
     job.leave_to_main()
+    merge_adapters(reward_model)
     save_model(reward_model, model_dir)
     copy_tokenizer(backbone, model_dir)
     state.remove()
