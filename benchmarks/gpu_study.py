@@ -77,7 +77,7 @@ def _points(path: Path) -> pd.DataFrame:
 
 
 def _distances(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[float]:
-    both = ours.join(theirs, lsuffix="_ours", rsuffix="_theirs", how="inner")
+    both = ours.merge(theirs, left_index=True, right_index=True, suffixes=("_ours", "_theirs"))
     difference = (both["mean_ours"] - both["mean_theirs"]).abs()
     error = np.hypot(both["sem_ours"], both["sem_theirs"])
     # Where both are exact (KL 0 at the start) they have to be equal.
