@@ -119,7 +119,7 @@ def test_logprobs_with_prompts_of_one_length(build_tiny_policy, compactions):
     policy = build_tiny_policy(4)
     prompts = [[1, 5, 6], [1, 7, 7]] * 20
     responses = sample_responses(policy, prompts, 10, rng())
-    assert len(compactions) > 1
+    assert compactions
     for row, (prompt, response) in enumerate(zip(prompts, responses.as_lists(), strict=True)):
         expected = forward_logprobs(policy, prompt, response)
         sampled = responses.logprobs[row, : len(response)]

@@ -86,7 +86,7 @@ def train(tmp_path_factory, tokenizer_dir):
         out = root / folder
         options = ["--config", json.dumps(settings)]
         options += ["--demonstrations", root / "demonstrations.parquet"]
-        options += ["--tokenizer", tokenizer_dir / "tokenizer.json"]
+        options += ["--start", tokenizer_dir / "tokenizer.json"]
         options += ["--model", out / "model.safetensors", "--record", out / "run_record.json"]
         script = ROOT / "workflow" / "scripts" / "train_language_model.py"
         return launch(compute, script, *options, **options_of_launch), out

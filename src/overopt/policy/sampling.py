@@ -5,14 +5,15 @@ Temperature 1, no truncation of the distribution, nothing suppressed: responses 
 policy itself, so their log-probabilities and the KL mean what the paper's d means (section 2).
 `generate` of transformers is the oracle in the tests.
 
-On a GPU the loop does not wait for the device at every step: all random numbers are drawn before
-it, and whether rows have ended is asked every few steps.
+Every response has random numbers of its own, drawn before the loop: what a row draws does not
+depend on when other rows end, and several processes can share a batch. On a GPU the loop does not
+wait for the device at every step: whether rows have ended is asked every few steps.
 
 Shapes: B = responses, T = response tokens, V = vocabulary.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,10 @@ class Responses:
     lengths: torch.Tensor
     logprobs: torch.Tensor
     is_cut: torch.Tensor
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """Ids, lengths, log-probabilities and whether each is cut."""
+        return self.ids, self.lengths, self.logprobs, self.is_cut
 
     def as_lists(self) -> list[list[int]]:
         """Token ids of each response, without padding."""
@@ -95,45 +100,41 @@ def _sample_batch(
     generator: torch.Generator,
     processes: Processes,
 ) -> Responses:
-    device, own = policy.device, processes.share(prompts)
-    written = _Written(len(own), max_response_tokens, eos_id(policy), device)
-    uniforms = _Uniforms(len(prompts), max_response_tokens, generator, device, processes)
-    decoder = decoder_of(policy, own, max_response_tokens) if own else None
-    logits = torch.empty(0) if decoder is None else decoder.read_prompts()
-    # On the CPU: the rows of the whole batch that some process still decodes, in order.
-    decoded = torch.arange(len(prompts))
+    uniforms = torch.rand(len(prompts), max_response_tokens, generator=generator)
+    rows = processes.shares(len(prompts))[processes.rank]
+    own = [prompts[row] for row in rows]
+    responses = _decode(policy, own, uniforms[torch.as_tensor(rows)].to(policy.device))
+    return Responses(*(processes.gather(rows, len(prompts)) for rows in responses.tensors()))
+
+
+def _decode(policy: Policy, prompts: Sequence[Sequence[int]], uniforms: torch.Tensor) -> Responses:
+    """Responses to these prompts at their random numbers, (B, T) in [0, 1)."""
+    device, max_response_tokens = policy.device, uniforms.shape[1]
+    written = _Written(len(prompts), max_response_tokens, eos_id(policy), device)
+    if not prompts:  # fewer than there are processes
+        return written.responses()
+    decoder = decoder_of(policy, prompts, max_response_tokens)
+    logits = decoder.read_prompts()
     steps_between_checks = 1 if _is_cpu(device) else STEPS_BETWEEN_CHECKS_ON_GPU
     for step in range(max_response_tokens):
-        uniform = uniforms.of(step, decoded, written.alive)
-        tokens = torch.empty(0)
-        if len(written.alive) > 0:
-            tokens, logprobs = _draw(logits, uniform)
-            written.append(tokens, logprobs)
+        tokens, logprobs = _draw(logits, uniforms[written.alive, step, None])
+        written.append(tokens, logprobs)
         if step + 1 == max_response_tokens:
             break
         if (step + 1) % steps_between_checks == 0:
             # Finished rows go on as ballast until they are a fifth of the batch: each removal
             # copies the cache.
-            has_ended = processes.gather(written.has_ended(), len(prompts)).cpu()[decoded]
+            has_ended = written.has_ended()
             num_ended = int(has_ended.sum())
-            if num_ended == len(decoded):
+            if num_ended == len(has_ended):
                 break
-            if num_ended > 0.2 * len(decoded):
-                decoded = decoded[~has_ended]
-                kept = written.unfinished()
+            if num_ended > 0.2 * len(has_ended):
+                kept = (~has_ended).nonzero().squeeze(1)
+                decoder.keep(kept)
                 written.keep(kept)
                 tokens = tokens[kept]
-                if decoder is not None and len(kept) > 0:
-                    decoder.keep(kept)
-        if decoder is not None and len(written.alive) > 0:
-            logits = decoder.step(tokens)
-    own_responses = written.responses()
-    return Responses(
-        *(
-            processes.gather(getattr(own_responses, field.name), len(prompts))
-            for field in fields(own_responses)
-        )
-    )
+        logits = decoder.step(tokens)
+    return written.responses()
 
 
 def _is_cpu(device: torch.device) -> bool:
@@ -153,7 +154,7 @@ class _Written:
         self._eos, self._limit = eos, max_response_tokens
         self._ids = torch.full(shape, FILLER_ID, device=device)
         self._logprobs = torch.zeros(shape, device=device)
-        self._lengths = torch.full((num_responses,), max_response_tokens, device=device)
+        self._lengths = torch.empty(num_responses, dtype=torch.int64, device=device)
         self.alive = torch.arange(num_responses, device=device)
         self._alive_lengths = torch.full((num_responses,), max_response_tokens, device=device)
         self._first = 0  # step of the first column that is not put away
@@ -168,13 +169,8 @@ class _Written:
         self._alive_lengths = torch.where(ends_now, step + 1, self._alive_lengths)
 
     def has_ended(self) -> torch.Tensor:
-        """Whether each row of the batch has ended before the limit."""
-        self._lengths[self.alive] = self._alive_lengths
-        return self._lengths < self._limit
-
-    def unfinished(self) -> torch.Tensor:
-        """Which of the rows that are alive have not ended, as numbers."""
-        return (self._alive_lengths == self._limit).nonzero().squeeze(1)
+        """Whether each row that is alive has ended before the limit."""
+        return self._alive_lengths < self._limit
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these of the rows that are alive."""
@@ -183,7 +179,8 @@ class _Written:
 
     def responses(self) -> Responses:
         """All rows, with nothing after their ends."""
-        self._put_away()
+        if self._columns:
+            self._put_away()
         last = self._ids.gather(1, self._lengths[:, None] - 1).squeeze(1)
         beyond = torch.arange(self._limit, device=last.device) >= self._lengths[:, None]
         return Responses(
@@ -195,49 +192,12 @@ class _Written:
 
     def _put_away(self) -> None:
         """Write the columns since the last time in one go: indexing by row is slow on a GPU."""
-        if not self._columns:
-            return
         tokens, logprobs = (torch.stack(column, 1) for column in zip(*self._columns, strict=True))
         columns = slice(self._first, self._first + len(self._columns))
         self._ids[self.alive, columns] = tokens
         self._logprobs[self.alive, columns] = logprobs
         self._lengths[self.alive] = self._alive_lengths
         self._first, self._columns = columns.stop, []
-
-
-class _Uniforms:
-    """Random numbers in [0, 1) for each step and row, from a generator of the CPU.
-
-    Every process draws those of all rows, and takes those of its own.
-    """
-
-    def __init__(
-        self,
-        num_responses: int,
-        max_response_tokens: int,
-        generator: torch.Generator,
-        device: torch.device,
-        processes: Processes,
-    ) -> None:
-        self._generator = generator
-        shares = processes.shares(num_responses)
-        self._first_own = sum(map(len, shares[: processes.rank]))
-        self._all = None
-        if not _is_cpu(device):  # in one copy: one a step would wait for the device each time
-            drawn = torch.rand(max_response_tokens, num_responses, generator=generator)
-            end = self._first_own + len(shares[processes.rank])
-            self._all = drawn[:, self._first_own : end].to(device)
-
-    def of(self, step: int, decoded: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
-        """Numbers (n, 1) for the rows that are alive here.
-
-        `decoded` are the rows of the whole batch that are alive in any process.
-        """
-        if self._all is not None:
-            return self._all[step][alive, None]
-        uniform = torch.rand(len(decoded), 1, generator=self._generator)
-        before = int((decoded < self._first_own).sum())
-        return uniform[before : before + len(alive)]
 
 
 def _draw(logits: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
