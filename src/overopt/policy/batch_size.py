@@ -2,8 +2,8 @@
 How many responses are drawn at once: as many as fit into a stated amount of memory.
 
 The number follows from the policy's shape, the length of the texts and the kind of device alone,
-never from the memory that happens to be free: what a row draws depends on the rows beside it, so
-the same job has to make the same batches wherever it runs.
+never from the memory that happens to be free: batches of another size round differently, so the
+same job has to make the same batches wherever it runs.
 """
 
 from overopt.architecture import Policy, vocabulary_size
