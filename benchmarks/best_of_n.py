@@ -12,9 +12,9 @@ from math import comb
 from typing import Any
 
 import numpy as np
-
 from benchmarks.materials import Materials, Setup
 from benchmarks.timing import cpu_seconds, spread
+
 from overopt.best_of_n import best_of_n_scores
 from overopt.kl import default_ns
 

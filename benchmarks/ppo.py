@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.materials import SEED, Materials, Setup
 from benchmarks.timing import ratio, spread
 from benchmarks.trl_environment import NEWEST_VERSION, PPO_VERSION, TRLEnvironment
+
 from overopt.policy.sampling import Responses
 from overopt.ppo import training
 from overopt.ppo.config import PPOConfig

@@ -5,13 +5,14 @@ The clock runs from the call of the trainer to its end: batches, steps and their
 """
 
 import math
-import torch
 import time
 from typing import Any
 
+import torch
 from benchmarks.materials import Materials, Setup
 from benchmarks.timing import ratio, spread
 from benchmarks.trl_environment import NEWEST_VERSION, TRLEnvironment
+
 from overopt.architecture import score_head
 from overopt.optimization import ADAM_BETAS, MAX_GRADIENT_NORM, WARMUP_SHARE, WEIGHT_DECAY
 from overopt.reward_model.config import RewardModelSettings
