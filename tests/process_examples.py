@@ -5,6 +5,7 @@ python tests/process_examples.py RESULT.json
 
 import copy
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from overopt.compute_config import PASSES_VARIABLE
+from overopt.lora import add_adapters
 from overopt.models import build_policy, build_reward_model
 from overopt.policy.config import LanguageModelSettings
 from overopt.policy.training import train_language_model
@@ -44,19 +47,36 @@ def toy_responses(number: int) -> tuple[list[list[int]], list[list[int]]]:
     return prompts, responses
 
 
-def language_model_losses(**changes: object) -> list[float]:
-    """Losses of supervised fine-tuning, batches of 7 rows."""
-    settings = LanguageModelSettings.model_validate(
+def language_model_settings(numerics: dict | None = None, **changes) -> LanguageModelSettings:
+    optimization = {"learning_rate": 1e-2, "batch_size": 7, "num_epochs": 2} | changes
+    return LanguageModelSettings.model_validate(
         {
             "shape": SHAPE.model_dump(),
-            "optimization": {"learning_rate": 1e-2, "batch_size": 7, "num_epochs": 2},
+            "optimization": optimization,
             "text": TEXT,
+            "numerics": numerics or {},
             "seed": 0,
-            **changes,
         }
     )
+
+
+def language_model_losses(**changes) -> list[float]:
+    """Losses of supervised fine-tuning, batches of 7 rows."""
+    settings = language_model_settings(**changes)
     policy = tiny_policy()
     return train_language_model(policy, *toy_responses(70), settings, TrainingState(None)).tolist()
+
+
+def adapted_losses() -> list[float]:
+    """Losses where adapters are trained, in two passes a batch."""
+    policy = tiny_policy()
+    add_adapters(policy, 4, torch.Generator().manual_seed(0))
+    before = os.environ.get(PASSES_VARIABLE, "1")
+    os.environ[PASSES_VARIABLE] = "2"
+    settings = language_model_settings(numerics={"lora_rank": 4}, learning_rate=3e-2)
+    losses = train_language_model(policy, *toy_responses(70), settings, TrainingState(None))
+    os.environ[PASSES_VARIABLE] = before
+    return losses.tolist()
 
 
 def reward_model_losses(**changes: object) -> list[float]:
@@ -81,8 +101,8 @@ def reward_model_losses(**changes: object) -> list[float]:
     return train_on_comparisons(model, comparisons, settings, TrainingState(None)).tolist()
 
 
-def ppo_losses(**changes: object) -> list[float]:
-    """Losses, scores and KL of five iterations of PPO, and its evaluations."""
+def ppo_losses(num_iterations: int = 5, **changes: object) -> list[float]:
+    """Losses, scores and KL of some iterations of PPO, and its evaluations."""
     policy = tiny_policy()
     with torch.no_grad():
         policy.transformer.ln_f.weight *= 3  # far from uniform
@@ -93,7 +113,7 @@ def ppo_losses(**changes: object) -> list[float]:
     prompts = toy_responses(40)[0]
     streams = {name: torch.Generator().manual_seed(i) for i, name in enumerate(STREAMS)}
     config = PPOConfig(
-        num_iterations=5,
+        num_iterations=num_iterations,
         batch_size=31,  # that no two processes can share evenly
         num_value_warmup_iterations=1,
         num_ramp_iterations=1,
@@ -123,6 +143,7 @@ def ppo_losses(**changes: object) -> list[float]:
 
 EXAMPLES: dict[str, Callable[[], list[float]]] = {
     "language_model": language_model_losses,
+    "adapters in two passes": adapted_losses,
     "reward_model": reward_model_losses,
     "ppo": ppo_losses,
 }

@@ -5,17 +5,23 @@ Not promised: that the responses to a list of prompts stay the same under anothe
 """
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from scipy.stats import chisquare
 
-from overopt.policy import gpt2_decoder, sampling
+from overopt.models import build_policy
+from overopt.policy import batch_size, gpt2_decoder, sampling
+from overopt.policy.batch_size import cache_bytes_per_token, sampling_batch_size
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.tokens import pad_right
+from overopt.training_config import TransformerConfig
 
 PAD, BOS, EOS = 0, 1, 2
+CONFIG = Path(__file__).resolve().parents[1] / "config"
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -113,7 +119,7 @@ def test_logprobs_with_prompts_of_one_length(build_tiny_policy, compactions):
     policy = build_tiny_policy(4)
     prompts = [[1, 5, 6], [1, 7, 7]] * 20
     responses = sample_responses(policy, prompts, 10, rng())
-    assert len(compactions) > 1
+    assert compactions
     for row, (prompt, response) in enumerate(zip(prompts, responses.as_lists(), strict=True)):
         expected = forward_logprobs(policy, prompt, response)
         sampled = responses.logprobs[row, : len(response)]
@@ -160,14 +166,90 @@ def test_no_token_is_suppressed_and_one_token_is_enough(build_tiny_policy):
     assert_distributed(Counter(responses.ids[:, 0].tolist()), expected, number)
 
 
+@pytest.mark.parametrize("invert", [sampling._invert, sampling._invert_by_integers])
 @pytest.mark.parametrize("uniform", [0.0, 1 - 2**-24])
-def test_an_impossible_token_is_never_drawn(uniform):
+def test_an_impossible_token_is_never_drawn(monkeypatch, uniform, invert):
     """At both ends of the interval the random numbers come from."""
+    monkeypatch.setattr(sampling, "_invert", invert)
     logits = torch.randn(500, 6, generator=rng())
     logits[:, 0] = logits[:, -1] = -torch.inf
     tokens, logprobs = sampling._draw(logits, torch.full((500, 1), uniform))
     assert set(tokens.tolist()) == {1 if uniform == 0 else 4}
     assert logprobs.isfinite().all()
+
+
+def test_sums_of_integers_draw_the_same_tokens():
+    """What a GPU adds up in integers, and a processor in floating-point numbers."""
+    probabilities = (6 * torch.randn(4000, 3000, generator=rng())).softmax(-1)
+    uniform = torch.rand(4000, 1, generator=rng(1))
+    same = sampling._invert(probabilities, uniform) == sampling._invert_by_integers(
+        probabilities, uniform
+    )
+    assert same.float().mean() > 0.999  # but where a number falls on a rounded border
+    probabilities[:, 7] = 1 - probabilities.sum(-1) + probabilities[:, 7]
+    assert sampling._invert_by_integers(probabilities, 0 * uniform).min() == 0
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch) -> None:
+    """The loop as it runs on a GPU: random numbers first, few checks, sums of integers."""
+    monkeypatch.setattr(sampling, "_invert", sampling._invert_by_integers)
+    monkeypatch.setattr(sampling, "_is_cpu", lambda device: False)
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_the_loop_of_a_gpu_is_well_formed(
+    build_tiny_policy, ragged_prompts, compactions, as_on_a_gpu, number
+):
+    policy, prompts = build_tiny_policy(0, 1.0), ragged_prompts * number
+    responses = sample_responses(policy, prompts, 14, rng())
+    assert_well_formed(responses, 14)
+    assert len(compactions) == (number > 1)  # at the eighth step alone
+    for row, (prompt, response) in enumerate(zip(prompts, responses.as_lists(), strict=True)):
+        expected = forward_logprobs(policy, prompt, response)
+        sampled = responses.logprobs[row, : len(response)]
+        torch.testing.assert_close(sampled, expected, atol=1e-5, rtol=0)
+
+
+def test_the_loop_of_a_gpu_draws_the_policys_distribution(build_tiny_policy, as_on_a_gpu):
+    policy = build_tiny_policy(6, 2.0, vocabulary_size=5, num_layers=1)
+    prompt, number = [1, 3, 4], 6000
+    responses = sample_responses(policy, [prompt] * number, 3, rng(2)).as_lists()
+    expected = sequence_probabilities(policy, prompt, 3)
+    assert_distributed(Counter(map(tuple, responses)), expected, number)
+
+
+def test_until_rows_leave_both_loops_draw_the_same(build_tiny_policy, ragged_prompts, monkeypatch):
+    policy, prompts = build_tiny_policy(5, 1.0), ragged_prompts * 9
+    first = sample_responses(policy, prompts, 2, rng())
+    monkeypatch.setattr(sampling, "_is_cpu", lambda device: False)
+    second = sample_responses(policy, prompts, 2, rng())
+    assert torch.equal(first.ids, second.ids)
+    assert torch.equal(first.is_cut, second.is_cut)
+
+
+def test_a_batch_is_bounded_by_the_memory_of_its_cache(build_tiny_policy, monkeypatch):
+    policy = build_tiny_policy()  # 2 layers of 8 numbers of 4 bytes, keys and values; 11 words
+    assert cache_bytes_per_token(policy) == 2 * 2 * 8 * 4
+    assert sampling_batch_size(policy, 34) == 1024
+    row = 34 * 128 + 28 * 11
+    monkeypatch.setattr(batch_size, "SAMPLING_BYTES", 10 * row + 1)
+    assert sampling_batch_size(policy, 34) == 10
+    assert sampling_batch_size(policy, 68) == 5
+    assert sampling_batch_size(policy, 10_000) == 1
+
+
+def test_every_policy_of_the_embedded_studies_is_drawn_1024_at_once(monkeypatch):
+    """Or their responses would change."""
+    for name in ("config", "study", "test", "robustness", "human"):
+        config = yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+        length = sum(config["text"].values())
+        for size in config["policies"].values():
+            shape = TransformerConfig(
+                **{key: size[key] for key in ("hidden_size", "num_layers", "num_heads")}
+            )
+            policy = build_policy(shape, 4096, length, rng())
+            assert sampling_batch_size(policy, length) == 1024
 
 
 def test_settings_of_generate_do_not_leak_in(build_tiny_policy, ragged_prompts):

@@ -31,6 +31,7 @@ RECORDED_PACKAGES = (
     "pandas",
     "pyarrow",
     "safetensors",
+    "vllm",
 )
 
 

@@ -31,7 +31,12 @@ from overopt.grid import GridConfig
 from overopt.hub.config import HubDataConfig, HubSettings
 from overopt.keep import KeepConfig
 from overopt.model_config import CheckpointSettings, ModelConfig
-from overopt.policy.config import BackboneConfig, LanguageModelSettings, SamplingSettings
+from overopt.policy.config import (
+    BackboneConfig,
+    LanguageModelSettings,
+    SamplerChoice,
+    SamplingSettings,
+)
 from overopt.pool.config import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
 from overopt.pool.gold_ceiling_config import GoldCeilingSettings
 from overopt.ppo.config import PPOConfig, PPOSettings
@@ -222,6 +227,13 @@ class Study(StrictModel):
         """Of the training of proxy RMs of this size and of their backbones."""
         return self.compute.overridden_by(self.proxy_sizes[proxy_size].compute)
 
+    def _sampler(self, policy_size: str) -> SamplerChoice:
+        """What draws the responses of a policy that stays as it is."""
+        compute = self.policy_compute(policy_size)
+        if compute.sampler == "native":
+            return SamplerChoice()
+        return SamplerChoice(name=compute.sampler, precision=compute.precision)
+
     # The settings of each job: exactly what it uses, with its own seed.
 
     def _seed(self, *key: object) -> int:
@@ -308,6 +320,7 @@ class Study(StrictModel):
                 "rm_validation": self.synthetic_comparisons.num_validation,
             },
             text=self.text,
+            sampler=self._sampler(self.comparison_policy),
             seed=self._seed("synthetic_responses"),
         )
 
@@ -357,6 +370,7 @@ class Study(StrictModel):
             num_prompts=self.best_of_n.num_prompts,
             num_responses=self.best_of_n.num_responses,
             text=self.text,
+            sampler=self._sampler(policy_size),
             seed=self._seed("pool", policy_size),
         )
 
@@ -380,6 +394,7 @@ class Study(StrictModel):
             num_prompts=self.deep_best_of_n.num_prompts,
             num_responses=self.deep_best_of_n.num_responses,
             text=self.text,
+            sampler=self._sampler(policy_size),
             seed=self._seed("deep_pool", policy_size),
         )
 

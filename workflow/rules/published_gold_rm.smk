@@ -9,7 +9,7 @@ STEPS
     gold_rm   copy it; measure it on held-out human comparisons
 """
 
-from overopt import memory
+from overopt import memory, run_time
 
 
 rule gold_rm:
@@ -27,7 +27,9 @@ rule gold_rm:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.gold_rm(study),
+        mem_mb=lambda wildcards, attempt: attempt
+        * with_snakemake(memory.gold_rm(study)),
+        runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
     params:
         config=lambda wildcards: as_param(study.published_gold_rm_settings()),
         code=code("published_gold_rm"),

@@ -3,6 +3,7 @@
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from overopt.cells import BestOfNRun
+from overopt.policy.config import SamplerChoice
 from overopt.strict_model import StrictModel
 from overopt.training_config import TextConfig
 
@@ -28,6 +29,7 @@ class DeepPoolSettings(StrictModel):
     num_prompts: PositiveInt
     num_responses: PositiveInt
     text: TextConfig
+    sampler: SamplerChoice = SamplerChoice()
     seed: NonNegativeInt
 
 

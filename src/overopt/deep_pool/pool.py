@@ -11,8 +11,7 @@ from overopt.architecture import vocabulary_size
 from overopt.curves import evaluation_prompts
 from overopt.deep_pool.config import DeepPoolSettings
 from overopt.job import Job
-from overopt.models import load_policy
-from overopt.policy.sampling import sample_responses
+from overopt.policy.samplers import load_sampler
 from overopt.randomness import torch_generator
 from overopt.tokens import encode_prompts, load_tokenizer
 
@@ -37,16 +36,16 @@ def sample_deep_pool(
     job: Job, settings: DeepPoolSettings, prompts: Path, policy_dir: Path, pool: Path
 ) -> None:
     """Write the pool prompt by prompt: memory holds token ids of two or four bytes, never text."""
-    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
-    id_type = np.uint16 if vocabulary_size(policy) <= LARGEST_SHORT_ID else np.uint32
+    tokenizer = load_tokenizer(policy_dir)
+    sampler = load_sampler(policy_dir, settings.sampler, settings.text)
+    id_type = np.uint16 if vocabulary_size(sampler.policy) <= LARGEST_SHORT_ID else np.uint32
     texts = evaluation_prompts(prompts, settings.num_prompts)
     prompt_ids = encode_prompts(tokenizer, texts, settings.text.max_prompt_tokens)
     shape = (len(prompt_ids), settings.num_responses)
     ids = np.zeros((*shape, settings.text.max_response_tokens), id_type)
     lengths, logprobs = np.zeros(shape, np.uint16), np.zeros(shape, np.float32)
     for row, prompt in enumerate(prompt_ids):
-        responses = sample_responses(
-            policy,
+        responses = sampler.sample(
             [prompt] * settings.num_responses,
             settings.text.max_response_tokens,
             torch_generator(settings.seed, f"prompt {row}"),

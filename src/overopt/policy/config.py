@@ -1,9 +1,17 @@
 """Settings of language-model training (initial policies, RM backbones) and of sampling."""
 
+from typing import Literal
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from overopt.strict_model import StrictModel
-from overopt.training_config import Numerics, OptimizationConfig, TextConfig, TransformerConfig
+from overopt.training_config import (
+    Numerics,
+    OptimizationConfig,
+    Precision,
+    TextConfig,
+    TransformerConfig,
+)
 
 
 class BackboneConfig(StrictModel):
@@ -25,6 +33,13 @@ class LanguageModelSettings(StrictModel):
     seed: NonNegativeInt
 
 
+class SamplerChoice(StrictModel):
+    """What draws the responses of a policy that stays as it is."""
+
+    name: Literal["native", "vllm"] = "native"
+    precision: Precision = Field(default="fp32", description="Of vLLM; the own sampler is fp32.")
+
+
 class SamplingSettings(StrictModel):
     """One job: draw responses of a policy to prompts of one or more parts."""
 
@@ -32,4 +47,5 @@ class SamplingSettings(StrictModel):
         description="Responses to draw for the prompts of each part of the split."
     )
     text: TextConfig
+    sampler: SamplerChoice = SamplerChoice()
     seed: NonNegativeInt

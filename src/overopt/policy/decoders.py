@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 import torch
-from transformers import DynamicCache
 from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 
 from overopt.architecture import Policy, backbone_of, vocabulary_logits
 from overopt.policy.gpt2_decoder import GPT2Decoder, has_this_layout
 from overopt.policy.left_padding import pad_left
+from overopt.policy.preallocated_cache import preallocated_cache
 
 
 class Decoder(Protocol):
@@ -41,13 +41,15 @@ def decoder_of(
     """The decoder for this policy's architecture."""
     if has_this_layout(policy):
         return GPT2Decoder(cast(GPT2LMHeadModel, policy), prompts, max_response_tokens)
-    return CacheDecoder(policy, prompts)
+    return CacheDecoder(policy, prompts, max_response_tokens)
 
 
 class CacheDecoder:
     """Decoding by a model's own forward pass, prompts padded on the left and masked."""
 
-    def __init__(self, policy: Policy, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, policy: Policy, prompts: Sequence[Sequence[int]], max_response_tokens: int
+    ) -> None:
         self._policy = policy
         self._backbone = backbone_of(policy)
         # Some families compute positions from the mask and take none.
@@ -57,7 +59,7 @@ class CacheDecoder:
         self._prompts, self._num_padding = pad_left(prompts, policy.device)
         steps = torch.arange(self._prompts.shape[1], device=policy.device)
         self._mask = (steps >= self._num_padding[:, None]).long()
-        self._cache = DynamicCache(config=policy.config)
+        self._cache = preallocated_cache(policy, self._prompts.shape[1] + max_response_tokens)
 
     def read_prompts(self) -> torch.Tensor:
         """Fill the cache with the prompts; logits (B, V) of the first response token."""

@@ -51,8 +51,9 @@ class GPT2Decoder:
 
         capacity = self._length + max_response_tokens
         shape = (capacity, len(prompts), self._num_heads, self._head_size)
-        self._keys = [torch.empty(shape, device=device) for _ in self._blocks]
-        self._values = [torch.empty(shape, device=device) for _ in self._blocks]
+        dtype = policy.dtype
+        self._keys = [torch.empty(shape, device=device, dtype=dtype) for _ in self._blocks]
+        self._values = [torch.empty(shape, device=device, dtype=dtype) for _ in self._blocks]
 
     def read_prompts(self) -> torch.Tensor:
         """Fill the cache with the prompts; logits (B, V) of the first response token."""

@@ -7,8 +7,7 @@ import pandas as pd
 
 from overopt.curves import evaluation_prompts
 from overopt.job import Job
-from overopt.models import load_policy
-from overopt.policy.sampling import sample_responses
+from overopt.policy.samplers import load_sampler
 from overopt.pool.config import PoolSettings
 from overopt.randomness import torch_generator
 from overopt.tokens import encode_prompts, load_tokenizer
@@ -21,15 +20,14 @@ def sample_pool(
 
     `logprob` (nats per sequence) is that of the response under the policy that drew it.
     """
-    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
+    tokenizer = load_tokenizer(policy_dir)
     prompt_ids = encode_prompts(
         tokenizer,
         evaluation_prompts(prompts, settings.num_prompts),
         settings.text.max_prompt_tokens,
     )
     repeated = [ids for ids in prompt_ids for _ in range(settings.num_responses)]
-    responses = sample_responses(
-        policy,
+    responses = load_sampler(policy_dir, settings.sampler, settings.text).sample(
         repeated,
         settings.text.max_response_tokens,
         torch_generator(settings.seed, "responses"),

@@ -16,6 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from overopt.architecture import RewardModel, context_limit
+from overopt.device import device_of_this_job
 from overopt.errors import UserError
 from overopt.models import load_reward_model, on_device, read_settings
 from overopt.reward_model.published import is_published, load_published, score_texts
@@ -74,6 +75,8 @@ def load_scorer(
 ) -> Scorer:
     """The reward model of a folder, for responses in the ids of this tokenizer.
 
+    Without a device it is on the GPU of this job, if it has one.
+
     Raises
     ------
     UserError
@@ -84,8 +87,7 @@ def load_scorer(
         if is_published(folder)
         else SequenceScorer(load_reward_model(folder), joined_for(folder, policy_tokenizer_dir))
     )
-    if device is not None:
-        on_device(scorer.model, device)
+    on_device(scorer.model, device or device_of_this_job())
     return scorer
 
 

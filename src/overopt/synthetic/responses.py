@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from overopt.job import Job
-from overopt.models import load_policy
 from overopt.policy.config import SamplingSettings
-from overopt.policy.sampling import sample_responses
+from overopt.policy.samplers import load_sampler
 from overopt.randomness import numpy_generator, torch_generator
 from overopt.tokens import encode_prompts, load_tokenizer
 
@@ -27,13 +26,13 @@ def sample_pairs(
         rng.choice(table.loc[table["split"] == part, "prompt"].to_numpy(object), number)
         for part, number in settings.num_responses.items()
     ]
-    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
+    tokenizer = load_tokenizer(policy_dir)
     prompt_ids = encode_prompts(
         tokenizer, np.concatenate(drawn).tolist(), settings.text.max_prompt_tokens
     )
+    sampler = load_sampler(policy_dir, settings.sampler, settings.text)
     responses = {
-        name: sample_responses(
-            policy,
+        name: sampler.sample(
             prompt_ids,
             settings.text.max_response_tokens,
             torch_generator(settings.seed, name),

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from overopt.data_config import EmbeddedComparisonSettings
+from overopt.device import device_of_this_job
 from overopt.job import Job
-from overopt.models import load_policy
+from overopt.models import load_policy, on_device
 from overopt.policy.sampling import sample_responses
 from overopt.randomness import numpy_generator, torch_generator
 from overopt.tokens import decode_responses, encode_prompts, load_tokenizer
@@ -58,7 +59,8 @@ def _candidates(
     prompts: list[str], policy_dir: Path, settings: EmbeddedComparisonSettings, stream: str
 ) -> list[str]:
     """One candidate response per prompt; the policy samples only where its sample is used."""
-    tokenizer, policy = load_tokenizer(policy_dir), load_policy(policy_dir)
+    tokenizer = load_tokenizer(policy_dir)
+    policy = on_device(load_policy(policy_dir), device_of_this_job())
     encoded = encode_prompts(tokenizer, prompts, settings.text.max_prompt_tokens)
     sampled = sample_responses(
         policy,
