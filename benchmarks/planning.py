@@ -112,7 +112,7 @@ def analyze(num_cells: int, folder: Path) -> None:
         output = measure(rule, snakemake(configfile, *arguments), folder)
         if not (results / "analysis" / f"{rule}_record.json").exists():
             raise SystemExit(output)
-    audit = [*overopt, "audit", str(results), "--configfile", str(configfile)]
+    audit = [*overopt, "audit", "--study", str(results), "--configfile", str(configfile)]
     measure("overopt audit", ["sh", "-c", 'cd "$0" && "$@"', str(folder), *audit], folder)
 
 

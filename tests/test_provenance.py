@@ -167,7 +167,7 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 # entry is a module of overopt or a package with all its modules. A new import that is not listed
 # makes more rerun than before: list it here if that is right.
 
-FRAME = {"errors", "job", "job_outputs", "processes", "provenance"}
+FRAME = {"errors", "file_list", "job", "job_outputs", "processes", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
 MODEL = {"models", "checkpoint_files", "tokens", "training_config"}
 TRAINING = {

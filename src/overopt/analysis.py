@@ -63,8 +63,9 @@ def fit_curves(
     )
     # A tilted curve has the zero of the best-of-n curve of its cell, so they go together.
     together = recalibrated(_read_curves([*curve_files, *tilted_curve_files]))
-    is_tilted = together["method"] == "tilted"
-    curves, tilted = together[~is_tilted].reset_index(drop=True), together[is_tilted]
+    # In the order of the grid it comes last; cut there, neither part is a copy.
+    num_rows = int((together["method"] != "tilted").sum())
+    curves, tilted = together.iloc[:num_rows], together.iloc[num_rows:]
     deep = recalibrated(_read_curves(deep_curve_files)) if deep_curve_files else curves.iloc[:0]
     statistics = curve_statistics(
         curves, settings.analysis, numpy_generator(settings.seed, "bootstrap")

@@ -14,9 +14,6 @@ STEPS
 
 from overopt import memory, run_time
 
-CURVES, PROXY_RM_METRICS = listed(curve_files), listed(proxy_rm_metrics)
-DEEP_CURVES, TILTED_CURVES = listed(deep_curve_files), listed(tilted_curve_files)
-
 
 rule fits:
     input:
@@ -52,8 +49,8 @@ rule fits:
     shell:
         "python {REPO}/workflow/scripts/fits.py"
         " --config {params.config:q} --code {params.code}"
-        " --curve {CURVES} --metrics {PROXY_RM_METRICS}"
-        " --deep-curve {DEEP_CURVES} --tilted-curve {TILTED_CURVES}"
+        " --curve {LISTS.curves} --metrics {LISTS.proxy_rm_metrics}"
+        " --deep-curve {LISTS.deep_curves} --tilted-curve {LISTS.tilted_curves}"
         " --gold-metrics {input.gold_metrics} --gold-scale {input.gold_scale}"
         " --curves {output.curves} --coefficients {output.coefficients}"
         " --record {output.record} > {log} 2>&1"

@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 # `include:` sets the current folder to workflow/rules; the repository is two levels up.
 REPO = (
@@ -185,3 +186,23 @@ def proxy_rm_metrics(wildcards):
 def with_snakemake(megabytes):
     """Memory of a job where it runs: on a cluster, two Snakemakes of their own start its script."""
     return megabytes + (0 if workflow.local_exec else 400)
+
+
+def main_curve_files(wildcards):
+    """Best-of-n of the main policy."""
+    return best_of_n_files(study.main_best_of_n_runs())
+
+
+def main_proxy_score_files(wildcards):
+    """Scores of the main policy's pool by every proxy RM."""
+    return best_of_n_files(study.main_best_of_n_runs(), name="proxy_scores")
+
+
+LISTS = SimpleNamespace(
+    curves=listed(curve_files),
+    deep_curves=listed(deep_curve_files),
+    tilted_curves=listed(tilted_curve_files),
+    proxy_rm_metrics=listed(proxy_rm_metrics),
+    main_curves=listed(main_curve_files),
+    main_proxy_scores=listed(main_proxy_score_files),
+)

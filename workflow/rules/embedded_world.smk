@@ -67,18 +67,6 @@ rule human_comparisons:
         " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"
 
 
-def main_curve_files(wildcards):
-    return best_of_n_files(study.main_best_of_n_runs())
-
-
-def main_proxy_score_files(wildcards):
-    return best_of_n_files(study.main_best_of_n_runs(), name="proxy_scores")
-
-
-MAIN_CURVES = listed(main_curve_files)
-MAIN_PROXY_SCORES = listed(main_proxy_score_files)
-
-
 rule feature_correlations:
     input:
         pool=f"<results>/best_of_n/{study.main_policy}/pool.parquet",
@@ -105,5 +93,5 @@ rule feature_correlations:
         "python {REPO}/workflow/scripts/feature_correlations.py"
         " --config {params.config:q} --code {params.code}"
         " --pool {input.pool} --gold-scores {input.gold_scores} --tokenizer {input.tokenizer}"
-        " --proxy-scores {MAIN_PROXY_SCORES} --curve {MAIN_CURVES}"
+        " --proxy-scores {LISTS.main_proxy_scores} --curve {LISTS.main_curves}"
         " --correlations {output.correlations} --record {output.record} > {log} 2>&1"

@@ -53,8 +53,8 @@ def size_sweep_iterations(wildcards):
     ]
 
 
-SIZE_SWEEP_CURVES = listed(size_sweep_curves)
-SIZE_SWEEP_ITERATIONS = listed(size_sweep_iterations)
+LISTS.size_sweep_curves = listed(size_sweep_curves)
+LISTS.size_sweep_iterations = listed(size_sweep_iterations)
 
 
 rule figures:
@@ -98,7 +98,7 @@ rule figures:
         " --forms {input.forms} --extrapolation {input.extrapolation}"
         " --kl-estimate {input.kl_estimate} --gold-ceiling {input.gold_ceiling}"
         " --paper-comparison {input.paper_comparison}"
-        " --run-curve {SIZE_SWEEP_CURVES} --iterations {SIZE_SWEEP_ITERATIONS}"
+        " --run-curve {LISTS.size_sweep_curves} --iterations {LISTS.size_sweep_iterations}"
         " --figure {output.first} --record {output.record} > {log} 2>&1"
 
 
