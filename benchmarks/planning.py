@@ -1,12 +1,13 @@
 """
-How planning grows with the grid: `snakemake -n` on studies of about 100, 1,000 and 10,000 jobs.
+How planning and analysis grow with the grid.
 
-    python benchmarks/planning.py                   100, 1,000 and 10,000 jobs, nothing built
-    python benchmarks/planning.py --jobs 10000      one size
+    python benchmarks/planning.py                   plans of about 100, 1,000 and 10,000 jobs
+    python benchmarks/planning.py --cells 10000     on fabricated results of so many cells: plan,
+                                                    audit, fits and what follows them
 
-Prints a table: jobs, wall and CPU seconds, peak memory of Snakemake. Each study is config/study.yaml
-with its grid replaced: every proxy size with several amounts of data and as many seeds as it takes.
-Runs in a temporary folder and builds nothing.
+Prints a table: wall and CPU seconds and peak memory of each command. Studies are config/study.yaml
+with another grid. Runs in a temporary folder; the curves are fabricated (stub_results.py), and
+nothing in them is a result. 10,000 cells take 1.5 GB of disk and half an hour.
 """
 
 import argparse
@@ -20,65 +21,116 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from stub_results import write_results
+
+from overopt.study import Study, read_study
 
 ROOT = Path(__file__).resolve().parents[1]
-JOBS_PER_SEED = 7 * 7 * 2 + 7 * 3
-"""Of `grid_of`: reward models and best-of-n of 7 sizes x 7 amounts; backbone, PPO, tilted."""
+AMOUNTS = [120, 250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000]
+JOBS_PER_SEED = 9 * 10 * 2 + 9 * 3
+"""Of `config_of_jobs`: reward models and best-of-n; backbones, PPO and tilted curves."""
+CELLS_PER_SEED = 9 * 10 * 4 * 2 + 9 * 5
+"""Of `config_of_cells`: best-of-n and PPO."""
+AFTER_FITS = ("fits", "forms", "claims", "paper_comparison")
 
 
-def config_of(num_jobs: int) -> dict[str, Any]:
-    """The whole study's config with a grid of about so many jobs."""
+def config_of_jobs(num_jobs: int) -> dict[str, Any]:
+    """A grid of about so many jobs: 9 sizes, 10 amounts of data, as many seeds as it takes."""
+    rm_data = {"methods": ["best_of_n"], "num_comparisons": AMOUNTS}
+    rm_size = {"methods": ["ppo"], "num_comparisons": [60_000], "kl_coefs": [0.02]}
+    return _config(f"jobs{num_jobs}", num_jobs / JOBS_PER_SEED, rm_data, rm_size)
+
+
+def config_of_cells(num_cells: int) -> dict[str, Any]:
+    """A grid of about so many curves, in 765 groups that differ by more than their seed."""
+    labels = ["deterministic", "sampled"]
+    rm_data = {"methods": ["best_of_n"], "num_comparisons": AMOUNTS, "labels": labels}
+    rm_data["num_epochs"] = [1, 2, 4, 8]
+    penalties = [0, 0.01, 0.02, 0.05, 0.1]
+    kl_penalty = {"methods": ["ppo"], "num_comparisons": [60_000], "kl_coefs": penalties}
+    return _config(f"cells{num_cells}", num_cells / CELLS_PER_SEED, rm_data, kl_penalty)
+
+
+def _config(name: str, num_seeds: float, *sweeps: dict[str, Any]) -> dict[str, Any]:
     config = yaml.safe_load((ROOT / "config" / "study.yaml").read_text())
-    sizes = [size for size in config["proxy_sizes"] if size.startswith("s")]
-    shared = {"policy_sizes": ["small"], "proxy_sizes": sizes}
-    config["name"] = f"planned{num_jobs}"
-    config["grid"] = {
-        "seeds": list(range(max(1, round(num_jobs / JOBS_PER_SEED)))),
-        "sweeps": {
-            "rm_data": {
-                "methods": ["best_of_n"],
-                "num_comparisons": [500, 1000, 2000, 4000, 8000, 20000, 60000],
-                **shared,
-            },
-            "rm_size": {
-                "methods": ["ppo"],
-                "num_comparisons": [60000],
-                "kl_coefs": [0.02],
-                **shared,
-            },
-        },
-    }
+    shared = {"policy_sizes": ["small"], "proxy_sizes": list(config["proxy_sizes"])}
+    grid = {f"sweep_{number}": {**sweep, **shared} for number, sweep in enumerate(sweeps)}
+    config["name"] = name
+    config["grid"] = {"seeds": list(range(max(1, round(num_seeds)))), "sweeps": grid}
     return config
 
 
-def plan(config: dict[str, Any], folder: Path) -> tuple[int, float, float, float]:
-    """`snakemake -n`: jobs, wall seconds, CPU seconds, peak memory in MB."""
+def measure(name: str, command: list[str], folder: Path) -> str:
+    """Run a command and print what it took; its output."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    # A child of its own asks for the peak of this command alone.
+    asked = "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:]); "
+    asked += "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss; "
+    asked += "print(f'peak {peak}'); sys.exit(done.returncode)"
+    wrapped = [sys.executable, "-c", asked, *command]
+    done = subprocess.run(wrapped, capture_output=True, text=True, cwd=folder, check=False)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    peak = int(done.stdout.rsplit("peak ", 1)[1]) / 1024
+    code = f"  (exit {done.returncode})" if done.returncode else ""
+    print(f"{name:<28} {wall:>7.1f} {cpu:>7.1f} {peak:>6.0f}{code}", flush=True)
+    return done.stdout + done.stderr
+
+
+def snakemake(configfile: Path, *arguments: str) -> list[str]:
+    """A command of Snakemake, for results in the folder where it runs."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return [*command, "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(configfile)]
+
+
+def plan(num_jobs: int, folder: Path) -> None:
+    """`snakemake -n` of a study of which nothing has been made."""
+    config = config_of_jobs(num_jobs)
     configfile = folder / f"{config['name']}.yaml"
     configfile.write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", "-n", "-q", "--cores", "2"]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(configfile)]
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    total = next(line for line in done.stdout.splitlines() if line.startswith("total "))
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return int(total.split()[1]), wall, cpu, after.ru_maxrss / 1024
+    output = measure("snakemake -n", snakemake(configfile, "-n", "-q"), folder)
+    total = next(line for line in output.splitlines() if line.startswith("total "))
+    print(f"  {int(total.split()[1]):,} jobs")
+
+
+def analyze(num_cells: int, folder: Path) -> None:
+    """Every command that reads all cells of a study, on fabricated ones."""
+    config = config_of_cells(num_cells)
+    configfile = folder / f"{config['name']}.yaml"
+    configfile.write_text(yaml.safe_dump(config))
+    study: Study = read_study(config)
+    results = folder / "results" / study.name
+    num_curves = len(study.best_of_n_runs()) + len(study.ppo_runs())
+    print(f"  {num_curves:,} cells, {num_curves + len(study.proxy_rms()):,} jobs of the grid")
+    write_results(study, results)
+    overopt = [sys.executable, "-m", "overopt.cli"]
+    measure("overopt plan", [*overopt, "plan", "--configfile", str(configfile)], folder)
+    measure("snakemake -n", snakemake(configfile, "-n", "-q"), folder)
+    for rule in AFTER_FITS:
+        # Only this rule: what it reads was fabricated, not made.
+        arguments = ("--allowed-rules", rule, "--nolock", rule)
+        output = measure(rule, snakemake(configfile, *arguments), folder)
+        if not (results / "analysis" / f"{rule}_record.json").exists():
+            raise SystemExit(output)
+    audit = [*overopt, "audit", str(results), "--configfile", str(configfile)]
+    measure("overopt audit", ["sh", "-c", 'cd "$0" && "$@"', str(folder), *audit], folder)
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description="How planning and analysis grow with the grid.")
     parser.add_argument("--jobs", type=int, nargs="*", default=[100, 1_000, 10_000])
-    sizes = sorted(parser.parse_args().jobs)  # rising: the peak memory is that of the largest child
-    print(f"{'jobs':>7} {'wall s':>7} {'CPU s':>7} {'MB':>6}")
-    with tempfile.TemporaryDirectory() as folder:
-        for size in sizes:
-            jobs, wall, cpu, peak = plan(config_of(size), Path(folder))
-            print(f"{jobs:>7,} {wall:>7.1f} {cpu:>7.1f} {peak:>6.0f}", flush=True)
+    parser.add_argument("--cells", type=int, help="fabricate the results of so many cells instead")
+    parser.add_argument("--folder", type=Path, help="where; default: a temporary folder")
+    arguments = parser.parse_args()
+    print(f"{'':<28} {'wall s':>7} {'CPU s':>7} {'MB':>6}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        if arguments.cells:
+            analyze(arguments.cells, folder)
+            return
+        for num_jobs in arguments.jobs:
+            plan(num_jobs, folder)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,15 @@ from overopt.study import Study, as_param, read_study
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "test.yaml"
 
 
-def study(small: dict | None = None, s1: dict | None = None, **compute: object) -> Study:
+def config(small: dict | None = None, s1: dict | None = None, **compute: object) -> dict:
     config = yaml.safe_load(CONFIG.read_text(encoding="utf-8")) | {"compute": compute}
     config["policies"]["small"]["compute"] = small or {}
     config["proxy_sizes"]["s1"]["compute"] = s1 or {}
-    return read_study(config)
+    return config
+
+
+def study(**changes) -> Study:
+    return Study.model_validate(config(**changes))
 
 
 def settings(study: Study) -> dict[str, str]:
@@ -33,7 +37,7 @@ def settings(study: Study) -> dict[str, str]:
 
 
 def test_a_size_overrides_the_keys_it_gives():
-    both = study({"gpu": False, "num_processes": 4}, gpu=True, precision="bf16")
+    both = study(small={"gpu": False, "num_processes": 4}, gpu=True, precision="bf16")
     assert both.policy_compute("small") == ComputeConfig(
         gpu=False, num_processes=4, precision="bf16"
     )
@@ -60,11 +64,21 @@ def test_what_changes_results_makes_the_jobs_of_that_size_stale(change):
 
 def test_faults_of_the_section_are_told_together():
     with pytest.raises(UserError) as raised:
-        study(precision="fp16", num_processes=0, gradient_acumulation=2)
+        read_study(config(precision="fp16", num_processes=0, gradient_acumulation=2))
     text = str(raised.value)
     assert "compute.precision: found 'fp16'; expected 'fp32' or 'bf16'" in text
     assert "compute.num_processes: found 0; expected" in text
     assert "did you mean gradient_accumulation?" in text
+
+
+def test_adapters_on_random_weights_are_a_fault():
+    with pytest.raises(UserError) as raised:
+        read_study(config(s1={"lora_rank": None}, lora_rank=4))
+    for size in ("policies.small", "policies.large", "proxy_sizes.s2", "proxy_sizes.s3"):
+        assert f"{size}: lora_rank is 4, but this size starts from random weights" in str(
+            raised.value
+        )
+    assert "proxy_sizes.s1" not in str(raised.value)
 
 
 # The command line

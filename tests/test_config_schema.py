@@ -23,6 +23,7 @@ from overopt.data_config import (
 from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
 from overopt.hub.config import HubComparisonsConfig, HubDataConfig, HubDatasetConfig
+from overopt.keep import KeepConfig
 from overopt.pool.config import BestOfNConfig
 from overopt.ppo.config import PPOConfig
 from overopt.reward_model.config import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
@@ -114,6 +115,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`grid.sweeps.NAME`": SweepConfig,
     "`analysis`": AnalysisConfig,
     "`compute`": ComputeConfig,
+    "`keep`": KeepConfig,
 }
 README = (CONFIG / "README.md").read_text(encoding="utf-8")
 

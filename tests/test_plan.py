@@ -10,13 +10,14 @@ import yaml
 from typer.testing import CliRunner
 
 from overopt.cli import app
+from overopt.compute_config import ComputeConfig as Compute
 from overopt.errors import UserError
 from overopt.plan import gpu_memory, job_seconds
-from overopt.plan.compute import Compute
 from overopt.plan.job_disk import Disk
 from overopt.plan.jobs import Cost, PlannedJob, planned_jobs
 from overopt.plan.machines import A100, CORE, Gpus, forward_flops
-from overopt.plan.shapes import KNOWN_SHAPES, ModelShape, checkpoint_shape
+from overopt.plan.plan_text import describe_plan
+from overopt.plan.shapes import KNOWN_SHAPES, ModelShape, policy_shape, shape_of_folder
 from overopt.plan.sizes import training_bytes
 from overopt.plan.summary import RulePlan, by_rule, critical_path
 from overopt.plan.texts import Texts
@@ -100,15 +101,36 @@ def test_flops_by_hand() -> None:
 def test_shape_of_a_local_checkpoint(tmp_path: Path) -> None:
     content = {"n_embd": 8, "n_layer": 3, "vocab_size": 50, "n_inner": None}
     (tmp_path / "config.json").write_text(json.dumps(content))
-    assert checkpoint_shape(str(tmp_path), "policies.a") == ModelShape(8, 3, 50, 32)
+    assert shape_of_folder(tmp_path) == ModelShape(8, 3, 50, 32)
     (tmp_path / "config.json").write_text(json.dumps({"n_embd": 8}))
-    with pytest.raises(UserError, match=r"policies\.a\.checkpoint: .* has no num_hidden_layers"):
-        checkpoint_shape(str(tmp_path), "policies.a")
+    assert shape_of_folder(tmp_path) is None
 
 
-def test_unknown_checkpoint_names_the_key_and_the_remedy() -> None:
-    with pytest.raises(UserError, match=r"proxy_sizes\.s1\.checkpoint: .*no/such.* local folder"):
-        checkpoint_shape("no/such", "proxy_sizes.s1")
+def test_a_checkpoint_of_unknown_size_is_assumed_by_rules_and_refused_by_the_plan() -> None:
+    config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
+    config["policies"]["1b4"]["checkpoint"] = "someone/else"
+    study = read_study(config)
+    assert policy_shape(study, "1b4").num_layers == 24
+    with pytest.raises(
+        UserError, match=r"policies\.1b4\.checkpoint: .*someone/else.* local folder"
+    ):
+        describe_plan(study, A100)
+
+
+def test_the_papers_scale_fits_its_gpus() -> None:
+    study = read_study(yaml.safe_load((ROOT / "config" / "paper.yaml").read_text()))
+    text = describe_plan(study, A100)
+    assert "Plan of paper: 692 jobs" in text
+    assert "Too large" not in text
+    whole = study.model_copy(
+        update={
+            "policies": {
+                size: policy.model_copy(update={"compute": Compute()})
+                for size, policy in study.policies.items()
+            }
+        }
+    )
+    assert "Too large" in describe_plan(whole, A100)
 
 
 def test_gpus_share_training_and_vllm_samples_faster() -> None:

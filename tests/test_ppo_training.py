@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from overopt.models import build_reward_model
-from overopt.ppo import training
+from overopt.ppo import update
 from overopt.ppo.config import PPOConfig
 from overopt.ppo.evaluation import Evaluator
 from overopt.ppo.job import STREAMS
@@ -165,13 +165,13 @@ def test_a_large_penalty_keeps_the_kl_small(start):
 
 def test_the_ratio_is_one_at_the_first_mini_batch(start, monkeypatch):
     checks = []
-    check_ratio = training._check_ratio
+    check_ratio = update._check_ratio
 
     def record(*arguments):
         checks.append(arguments)
         check_ratio(*arguments)
 
-    monkeypatch.setattr(training, "_check_ratio", record)
+    monkeypatch.setattr(update, "_check_ratio", record)
     trainer, evaluator = start(num_iterations=3)
     trainer.run(evaluator, TrainingState(None))
     assert len(checks) == 3  # once a rollout, during the warm-up too

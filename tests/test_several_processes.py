@@ -102,6 +102,7 @@ def of_two(train):
     return done, folder
 
 
+@pytest.mark.slow
 def test_a_job_of_two_processes_writes_what_a_job_of_one_writes(train, of_two):
     (one, alone), (two, together) = train(ComputeConfig(), "one"), of_two
     assert one.returncode == 0, one.stderr
@@ -119,6 +120,7 @@ def test_a_job_of_two_processes_writes_what_a_job_of_one_writes(train, of_two):
     assert metrics[1] == pytest.approx(metrics[0], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_job_of_two_processes_goes_on_to_the_same_bytes(train, of_two):
     _, whole = of_two
     state = whole.parent / "resumed" / ".unfinished-train_language_model" / STATE_FILE
@@ -141,6 +143,7 @@ def test_a_killed_job_of_two_processes_goes_on_to_the_same_bytes(train, of_two):
     assert not state.exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_ends_all_processes_and_is_told(train):
     done, folder = train(TWO, "mistake", batch_size=1)
     assert done.returncode != 0

@@ -43,6 +43,7 @@ def config_of(folder: Path) -> dict:
     gold = chat_reward_model(folder / "someone" / "reward-model", texts[:20])
     config = yaml.safe_load(Path("config/human.yaml").read_text())
     config["name"] = "published"
+    config["keep"] = {"checkpoints": False}
     config["data"] = {"source": "hub", "comparisons": {"dataset": str(folder / "dialogues")}}
     config["text"] = {"max_prompt_tokens": 64, "max_response_tokens": 24}
     rates = {"learning_rate": 1e-3, "ppo_learning_rate": 3e-3}

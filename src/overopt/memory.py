@@ -18,8 +18,15 @@ import os.path
 from overopt.compute_config import ComputeConfig
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig
 from overopt.hub.local_files import local_files, size_of
+from overopt.model_config import CheckpointSettings
 from overopt.plan.compute import gold_compute, policy_compute, proxy_compute
-from overopt.plan.shapes import ModelShape, gold_shape, policy_shape, proxy_shape
+from overopt.plan.shapes import (
+    ModelShape,
+    gold_shape,
+    policy_shape,
+    proxy_shape,
+    shape_of_checkpoint,
+)
 from overopt.plan.sizes import FP32, TRAINED, num_trained
 from overopt.plan.texts import num_human_comparisons, num_synthetic_comparisons
 from overopt.study import Study
@@ -49,6 +56,12 @@ def demonstrations(study: Study) -> int:
 def hub_data(study: Study) -> int:
     """Human data of the hub, read row by row and held as text."""
     return _rounded(350 + 1.2e-6 * _size_of_files(study))
+
+
+def published_checkpoint(study: Study, published: CheckpointSettings) -> int:
+    """Reading a checkpoint and writing it as the project's own."""
+    shape = shape_of_checkpoint(study, published.checkpoint)
+    return _rounded(_MODELS + 1e-6 * FP32 * shape.num_parameters)
 
 
 def human_comparisons(study: Study) -> int:

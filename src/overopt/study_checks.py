@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import PurePosixPath
 
+from overopt.compute_config import ComputeConfig
 from overopt.data_config import EmbeddedDataConfig, FileDataConfig, SplitConfig
 from overopt.deep_pool.config import DeepBestOfNConfig
 from overopt.grid import GridConfig, SweepConfig
@@ -228,6 +229,22 @@ def _check_rm_learning_rates(
             )
 
 
+def _check_lora(
+    policies: Mapping[str, object], proxy_sizes: Mapping[str, object], compute: ComputeConfig
+) -> Iterator[str]:
+    for section, sizes in (("policies", policies), ("proxy_sizes", proxy_sizes)):
+        for name, size in sizes.items():
+            own = getattr(size, "compute", None)  # a size with faults has none
+            if not isinstance(own, ComputeConfig) or getattr(size, "checkpoint", None) is not None:
+                continue
+            if (rank := compute.overridden_by(own).lora_rank) is not None:
+                yield (
+                    f"{section}.{name}: lora_rank is {rank}, but this size starts from random "
+                    "weights, of which adapters alone would be trained; give it a checkpoint, or "
+                    "compute: {lora_rank: null}"
+                )
+
+
 def _check_files(data: DataConfig) -> Iterator[str]:
     if not isinstance(data, FileDataConfig):
         return
@@ -361,6 +378,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),
     (("grid",), _check_number_of_cells),
     (("proxy_sizes", "proxy_rm"), _check_rm_learning_rates),
+    (("policies", "proxy_sizes", "compute"), _check_lora),
     (("data",), _check_files),
     (("data",), _check_hub),
     (("data",), _check_candidates),

@@ -35,6 +35,7 @@ class TrainingState:
         self._path = path
         self._fingerprint = fingerprint
         self._interval = seconds_between_saves
+        self._last_duration = 0.0
         self._is_kept_here = Processes.of_this_job().is_main
         self._last_save = time.monotonic()
 
@@ -42,7 +43,9 @@ class TrainingState:
         """Whether the last save lies long enough behind; never but in the main process."""
         if self._path is None or not self._is_kept_here:
             return False
-        return time.monotonic() - self._last_save >= self._interval
+        # Of a large model a save takes long: at most a twentieth of the time goes there.
+        interval = max(self._interval, 20 * self._last_duration) if self._interval else 0
+        return time.monotonic() - self._last_save >= interval
 
     def save(
         self,
@@ -54,7 +57,7 @@ class TrainingState:
         """Write the state, replacing the last one in a single step."""
         if self._path is None:
             return
-        frozen = _frozen(model)
+        start, frozen = time.monotonic(), _frozen(model)
         tensors = {
             f"model.{name}": tensor
             for name, tensor in model.state_dict().items()
@@ -71,6 +74,7 @@ class TrainingState:
         save_file({name: t.clone() for name, t in tensors.items()}, unfinished, metadata=header)
         os.replace(unfinished, self._path)
         self._last_save = time.monotonic()
+        self._last_duration = self._last_save - start
 
     def load(
         self,

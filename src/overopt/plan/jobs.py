@@ -172,7 +172,8 @@ class _Costs:
 def _data_and_policies(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
     for slug, published in study.checkpoints().items():
         seconds = job_seconds.published_checkpoint(study, published.checkpoint)
-        cost = Cost(seconds, 0, 0.0, 1000, job_disk.published_checkpoint(study, published))
+        disk = job_disk.published_checkpoint(study, published)
+        cost = Cost(seconds, 0, 0.0, memory.published_checkpoint(study, published), disk)
         yield PlannedJob("published_checkpoint", slug, cost)
     fetched = ("hub_data",) if isinstance(study.data, HubDataConfig) else ()
     if fetched:

@@ -12,36 +12,27 @@ Differences from the paper:
 - the run stops at a KL, not at a number of steps, where that comes first.
 """
 
-import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict, cast
 
-import numpy as np
 import torch
 
-from overopt.accelerator import accelerator_of, body_precision, recompute_activations
+from overopt.accelerator import body_precision
 from overopt.architecture import Policy
-from overopt.compute_config import Execution
 from overopt.models import on_device
-from overopt.optimization import DivergedError, check_shares, shares_of
+from overopt.optimization import DivergedError
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.ppo.config import PPOConfig
 from overopt.ppo.evaluation import Evaluator
-from overopt.ppo.loss import Losses, PPOLoss
-from overopt.ppo.policy import Episodes, PolicyWithValueHead, mini_batches, response_logprobs
+from overopt.ppo.policy import Episodes, response_logprobs
 from overopt.ppo.rewards import generalized_advantages, masked_whiten, token_rewards
 from overopt.ppo.sequence_kl import sampled_kl
-from overopt.processes import Processes
+from overopt.ppo.update import Rollout, Updater
 from overopt.reward_model.scorer import Scorer
-from overopt.training_config import Numerics, Precision
+from overopt.training_config import Numerics
 from overopt.training_state import TrainingState
-
-ADAM_BETAS = (0.9, 0.95)
-ADAM_EPSILON = 1e-5
-MAX_RATIO_ERROR: dict[Precision, float] = {"fp32": 1e-4, "bf16": 0.2}
-"""Before the first step of a rollout, where other shapes of batches round differently."""
 
 
 class Evaluation(TypedDict):
@@ -85,24 +76,6 @@ class RewardScale:
     sd: float
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """One batch of episodes with all that an update needs, each (B, T) but the scores (B,).
-
-    Attributes
-    ----------
-    num_tokens : (B,), response tokens, on the CPU.
-    """
-
-    episodes: Episodes
-    num_tokens: np.ndarray
-    scores: torch.Tensor
-    kl: torch.Tensor
-    logprobs: torch.Tensor
-    advantages: torch.Tensor
-    returns: torch.Tensor
-
-
 class PPOTrainer:
     """One PPO run: the policy being optimized, its optimizer and its random streams."""
 
@@ -122,53 +95,33 @@ class PPOTrainer:
     ) -> None:
         """Set up a run; `generators` has the streams prompts, responses, batches, evaluation."""
         self._config = config
-        self._precision: Precision = (numerics or Numerics()).precision
-        self._accelerator = accelerator_of(self._precision, has_unused_parameters=True)
-        self._processes, self._execution = Processes.of_this_job(), Execution.from_environment()
-        check_shares(config.batch_size // config.num_mini_batches, self._processes, self._execution)
-        device = self._accelerator.device
-        self._ref_policy = on_device(ref_policy, device).eval()
+        self._updater = Updater(policy, config, learning_rate, (numerics or Numerics()).precision)
+        self._processes = self._updater.processes
+        self._ref_policy = on_device(ref_policy, self._updater.device).eval()
         self._proxy_rm = proxy_rm
-        on_device(proxy_rm.model, device)
+        on_device(proxy_rm.model, self._updater.device)
         self._prompts = prompts
-        self._learning_rate = learning_rate
         self._kl_coef = kl_coef
         self._max_response_tokens = max_response_tokens
         self._generators = generators
-        self._module = PolicyWithValueHead(on_device(policy, device))
-        self._optimizer = torch.optim.Adam(
-            [
-                {"params": [p for p in policy.parameters() if p.requires_grad]},
-                {"params": list(self._module.value_head.parameters())},
-            ],
-            lr=learning_rate,
-            betas=ADAM_BETAS,
-            eps=ADAM_EPSILON,
-            fused=True,
-        )
-        if self._execution.recompute_activations:
-            recompute_activations(policy)
-        loss = PPOLoss(self._module, cliprange=config.cliprange, vf_coef=config.vf_coef)
-        self._prepared, self._prepared_optimizer = self._accelerator.prepare(
-            loss.eval(), self._optimizer
-        )
         self._scale = RewardScale(0.0, 1.0)
 
     @property
     def policy(self) -> Policy:
         """The policy being optimized."""
-        return self._module.policy
+        return self._updater.module.policy
 
     def run(self, evaluator: Evaluator, state: TrainingState) -> Run:
         """Optimize until the last iteration, the KL limit, or a number that is not finite.
 
         A run that diverges keeps what it measured before: its curve ends there.
         """
+        updater = self._updater
         evaluations: list[Evaluation] = []
         iterations: list[Iteration] = []
         step = 0
         self._scale = self._measure_reward_scale()
-        if (saved := state.load(self._module, self._optimizer, self._generators)) is not None:
+        if (saved := state.load(updater.module, updater.optimizer, self._generators)) is not None:
             progress = cast(Progress, saved)
             step = progress["step"]
             evaluations, iterations = progress["evaluations"], progress["iterations"]
@@ -195,7 +148,7 @@ class PPOTrainer:
             step += 1
             if state.is_due():
                 progress = Progress(step=step, evaluations=evaluations, iterations=iterations)
-                state.save(self._module, self._optimizer, progress, self._generators)
+                state.save(updater.module, updater.optimizer, progress, self._generators)
 
     def _is_evaluation_due(
         self, step: int, evaluations: list[Evaluation], iterations: list[Iteration]
@@ -224,7 +177,7 @@ class PPOTrainer:
 
     def _sample(self, policy: Policy, prompts: list[Sequence[int]], stream: str) -> Responses:
         """A response to each prompt, drawn by all processes together, from one random stream."""
-        with body_precision(self._precision, self._accelerator.device):
+        with body_precision(self._updater.precision, self._updater.device):
             return sample_responses(
                 policy,
                 prompts,
@@ -241,24 +194,15 @@ class PPOTrainer:
         """Roll out and update once; the iteration's metrics."""
         config = self._config
         is_warmup = step < config.num_value_warmup_iterations
-        self._set_learning_rates(step)
+        self._updater.set_learning_rates(step)
         rollout = self._roll_out()
-        metrics = self._update(rollout, is_warmup)
+        metrics = self._updater.update(rollout, self._generators["batches"], is_warmup=is_warmup)
         return {
             "score": rollout.scores.mean().item(),
             "kl_k1": rollout.kl.mean().item(),
             "response_length": rollout.episodes.lengths.float().mean().item(),
             **metrics,
         }
-
-    def _set_learning_rates(self, step: int) -> None:
-        """Zero for the policy while the value head warms up, then a linear rise."""
-        config = self._config
-        steps_after = step - config.num_value_warmup_iterations
-        ramp = min(1.0, max(0, steps_after + 1) / config.num_ramp_iterations)
-        policy_group, value_group = self._optimizer.param_groups
-        policy_group["lr"] = self._learning_rate * ramp
-        value_group["lr"] = self._learning_rate * config.value_learning_rate_factor
 
     @torch.no_grad()
     def _roll_out(self) -> Rollout:
@@ -293,98 +237,12 @@ class PPOTrainer:
     def _read(self, episodes: Episodes) -> tuple[torch.Tensor, ...]:
         """Log-probabilities, values, reference log-probabilities, and scores of the proxy RM."""
         chunks = episodes.chunks(self.policy)
-        with body_precision(self._precision, self._accelerator.device):
-            read = [self._module(chunk) for chunk in chunks]
+        with body_precision(self._updater.precision, self._updater.device):
+            read = [self._updater.module(chunk) for chunk in chunks]
             reference = [response_logprobs(self._ref_policy, chunk) for chunk in chunks]
         logprobs, values = (torch.cat(parts) for parts in zip(*read, strict=True))
         scores = torch.as_tensor(self._proxy_rm.score(*episodes.parts))
         return logprobs, values, torch.cat(reference), scores.to(logprobs.device)
-
-    def _update(self, rollout: Rollout, is_warmup: bool) -> dict[str, float]:
-        """All passes over one rollout; means of the losses."""
-        config = self._config
-        num_passes = config.num_value_warmup_epochs if is_warmup else config.num_ppo_epochs
-        losses: list[Losses] = []
-        # transformers computes activations again in training mode only; nothing else differs.
-        self._prepared.train(self._execution.recompute_activations)
-        for _ in range(num_passes):
-            for rows in mini_batches(
-                len(rollout.scores), config.num_mini_batches, self._generators["batches"]
-            ):
-                losses.append(self._step(rollout, rows, is_warmup, is_first=not losses))
-        self._prepared.eval()
-        # Read once a rollout: on a GPU each reading waits for all that was asked before.
-        names = ("policy_loss", "value_loss", "clipped_share")
-        read = torch.stack([torch.stack(step[1:]) for step in losses]).tolist()
-        return {
-            name: sum(values) / len(losses)
-            for name, values in zip(names, zip(*read, strict=True), strict=True)
-        }
-
-    def _step(
-        self, rollout: Rollout, rows: torch.Tensor, is_warmup: bool, is_first: bool
-    ) -> Losses:
-        """One optimizer step on one minibatch."""
-        self._prepared_optimizer.zero_grad(set_to_none=True)
-        losses = self._losses_with_gradient(rollout, rows.numpy(), is_warmup, is_first)
-        norm = self._accelerator.clip_grad_norm_(
-            self._prepared.parameters(), self._config.max_grad_norm
-        )
-        total, norm = torch.stack([losses.total, torch.as_tensor(norm).to(losses.total)]).tolist()
-        if not math.isfinite(total):
-            raise DivergedError(
-                f"PPO's loss is {total}; lower the policy's ppo_learning_rate "
-                f"({self._learning_rate})"
-            )
-        if not math.isfinite(norm):
-            raise DivergedError(
-                f"the gradient's norm is {norm}; lower the policy's ppo_learning_rate "
-                f"({self._learning_rate})"
-            )
-        self._prepared_optimizer.step()
-        return losses
-
-    def _losses_with_gradient(
-        self, rollout: Rollout, rows: np.ndarray, is_warmup: bool, is_first: bool
-    ) -> Losses:
-        """Losses of a minibatch, from the shares of all processes and passes."""
-        passes = shares_of(rows, self._processes, self._execution)
-        losses: list[torch.Tensor] = []
-        for index, share in enumerate(passes):
-            own = torch.as_tensor(share)
-            on_its_device = own.to(rollout.logprobs.device)
-            weight = float(rollout.num_tokens[share].sum() / rollout.num_tokens[rows].sum())
-            is_last = index == len(passes) - 1
-            with contextlib.nullcontext() if is_last else self._accelerator.no_sync(self._prepared):
-                of_share, logprobs = self._prepared(
-                    rollout.episodes.select(own),
-                    rollout.logprobs[on_its_device],
-                    rollout.advantages[on_its_device],
-                    rollout.returns[on_its_device],
-                    is_warmup=is_warmup,
-                )
-                if is_first:
-                    _check_ratio(
-                        logprobs,
-                        rollout.logprobs[on_its_device],
-                        rollout.episodes.mask[on_its_device],
-                        MAX_RATIO_ERROR[self._precision],
-                    )
-                self._accelerator.backward(of_share.total * weight * self._processes.number)
-            losses.append(torch.stack([loss.detach() for loss in of_share]) * weight)
-        return Losses(*self._processes.total(torch.stack(losses).sum(0)))
-
-
-def _check_ratio(
-    logprobs: torch.Tensor, old: torch.Tensor, mask: torch.Tensor, tolerance: float
-) -> None:
-    """Before the first step of a rollout the policy is the one that made it: the ratio is 1."""
-    worst = torch.where(mask, (logprobs - old).exp() - 1, 0.0).abs().max().item()
-    if worst > tolerance:
-        raise AssertionError(
-            f"the probability ratio differs from 1 by {worst:.2e} before the first step of a "
-            "rollout: the rollout and the update do not see the same policy"
-        )
 
 
 def _finite(measured: dict[str, list[float]], step: int) -> dict[str, list[float]]:
