@@ -219,11 +219,11 @@ def test_the_loop_of_a_gpu_draws_the_policys_distribution(build_tiny_policy, as_
     assert_distributed(Counter(map(tuple, responses)), expected, number)
 
 
-def test_until_rows_leave_both_loops_draw_the_same(build_tiny_policy, ragged_prompts, monkeypatch):
-    policy, prompts = build_tiny_policy(5, 1.0), ragged_prompts * 9
-    first = sample_responses(policy, prompts, 2, rng())
+def test_both_loops_draw_the_same(build_tiny_policy, ragged_prompts, monkeypatch):
+    policy, prompts = build_tiny_policy(5, 1.0), ragged_prompts * 20
+    first = sample_responses(policy, prompts, 14, rng())
     monkeypatch.setattr(sampling, "_is_cpu", lambda device: False)
-    second = sample_responses(policy, prompts, 2, rng())
+    second = sample_responses(policy, prompts, 14, rng())
     assert torch.equal(first.ids, second.ids)
     assert torch.equal(first.is_cut, second.is_cut)
 
