@@ -22,7 +22,7 @@ from overopt.policy.config import LanguageModelSettings
 from overopt.policy.sampling import sample_responses
 from overopt.policy.training import fit_to_demonstrations
 from overopt.reward_model.config import PublishedGoldRMSettings
-from overopt.reward_model.published import take_as_gold_rm
+from overopt.reward_model.published_gold import take_as_gold_rm
 from overopt.reward_model.scorer import have_same_tokenizer, load_scorer
 from overopt.reward_model.scoring import score_sequences
 from overopt.tokens import (

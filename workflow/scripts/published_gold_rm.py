@@ -7,7 +7,7 @@ python workflow/scripts/published_gold_rm.py --config '{"num_validation": 500}'
 
 from overopt.job import Input, Job, Output, Settings, run
 from overopt.reward_model.config import PublishedGoldRMSettings
-from overopt.reward_model.published import take_as_gold_rm
+from overopt.reward_model.published_gold import take_as_gold_rm
 
 
 def main(job: Job, config: Settings, published: Input, comparisons: Input, model: Output) -> None:

@@ -7,13 +7,11 @@ pipeline of transformers gives it with `function_to_apply="none"`.
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from transformers import (
     AutoModelForSequenceClassification,
@@ -22,15 +20,11 @@ from transformers import (
 )
 
 from overopt.architecture import context_limit
-from overopt.checkpoint_files import WEIGHTS
 from overopt.dialogue import conversation_of
 from overopt.errors import UserError
-from overopt.job import Job
-from overopt.models import load_checkpoint, num_parameters
+from overopt.models import load_checkpoint
 from overopt.provenance import write_json
-from overopt.reward_model.config import PublishedGoldRMSettings
-from overopt.reward_model.validation import validation_metrics
-from overopt.tokens import TOKENIZER_FILES, read_tokenizer
+from overopt.tokens import read_tokenizer
 
 MARK = "published"
 """Key of config.json that says that a reward model reads its own format."""
@@ -73,44 +67,6 @@ def own_format(
     ]
     # The template has written all special tokens.
     return cast(Any, tokenizer(texts, add_special_tokens=False))["input_ids"]
-
-
-def take_as_gold_rm(
-    job: Job,
-    settings: PublishedGoldRMSettings,
-    checkpoint: Path,
-    comparisons: Path,
-    model_dir: Path,
-) -> None:
-    """Copy a published reward model, and measure it on held-out human comparisons (text)."""
-    for name in ("config.json", WEIGHTS, *TOKENIZER_FILES):
-        shutil.copyfile(checkpoint / name, model_dir / name)
-    mark_as_published(model_dir)
-    model, tokenizer = load_published(model_dir)
-    table = pd.read_parquet(comparisons)
-    held_out = table[table["split"] == "validation"].iloc[: settings.num_validation]
-    if len(held_out) < settings.num_validation:
-        raise UserError(
-            f"gold_rm.num_validation: {settings.num_validation}, but there are {len(held_out)} "
-            "such comparisons; lower it or give more comparisons"
-        )
-    prompts = held_out["prompt"].tolist()
-    both = score_texts(
-        model,
-        tokenizer,
-        [*prompts, *prompts],
-        [*held_out["chosen"].tolist(), *held_out["rejected"].tolist()],
-    )
-    chosen, rejected = np.split(both, 2)
-    metrics = {
-        "num_parameters": num_parameters(model),
-        "num_comparisons": 0,
-        "num_validation": len(held_out),
-        "training_loss": None,
-        **validation_metrics(chosen - rejected),
-    }
-    write_json(model_dir / "metrics.json", metrics)
-    print(metrics)
 
 
 @torch.no_grad()
