@@ -169,21 +169,31 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 
 FRAME = {"errors", "file_list", "job", "job_outputs", "processes", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
-MODEL = {"models", "checkpoint_files", "tokens", "training_config"}
+MODEL = {"models", "architecture", "checkpoint_files", "tokens", "training_config"}
 TRAINING = {
     *("optimization", "training_state", "randomness"),
     *("accelerator", "compute_config", "lora"),
 }
-SAMPLING = {"policy.sampling", "randomness"}
-SCORING = {"reward_model.scoring"}
+SAMPLING = {
+    *("policy.sampling", "policy.decoders", "policy.gpt2_decoder", "policy.preallocated_cache"),
+    *("policy.left_padding", "policy.batch_size", "device", "randomness"),
+}
+SAMPLERS = {"policy.samplers", "policy.vllm_sampler", "policy.logprobs", "policy.config"} | SAMPLING
+SCORING = {
+    *("reward_model.scorer", "reward_model.scoring", "reward_model.published", "dialogue"),
+    "device",
+}
 UTILITY = {"world.utility", "world.prompts", "world.vocabulary"}
 WRITERS = {"world.writers", "world.prompts", "world.vocabulary"}
 FILES_OF_THE_USER = {
     *("human_files", "comparisons", "splits", "bpe", "checkpoint_files", "tokens"),
     *("data_config", "training_config"),
 }
-REWARD_MODEL = {"reward_model.training", "reward_model.config", "cells"} | SCORING
-POOL = {"pool.config", "pool.table", "cells"}
+REWARD_MODEL = {
+    *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
+    *("reward_model.config", "model_config", "cells"),
+}
+POOL = {"pool.config", "pool.table", "policy.config", "cells"}
 STATISTICS = {
     *("analysis_config", "bootstrap", "curve_statistics", "group_curves", "scaling_laws"),
     "randomness",
@@ -209,21 +219,27 @@ DEPENDENCIES = {
     "train_gold_rm": {"reward_model.gold"} | REWARD_MODEL | MODEL | TRAINING,
     "train_proxy_rm": {
         *("reward_model.proxy", "reward_model.temperature"),
-        *REWARD_MODEL | MODEL | TRAINING,
+        *REWARD_MODEL | SCORING | MODEL | TRAINING,
     },
-    "synthetic_responses": {"synthetic.responses", "policy.config"} | MODEL | SAMPLING,
+    "published_checkpoint": {"checkpoints", "model_config"} | MODEL,
+    "published_gold_rm": {
+        *("reward_model.published_gold", "reward_model.published", "reward_model.validation"),
+        *("reward_model.config", "model_config", "cells", "dialogue"),
+        *MODEL,
+    },
+    "synthetic_responses": {"synthetic.responses"} | MODEL | SAMPLERS,
     "synthetic_comparisons": {
-        *("synthetic.labels", "reward_model.config", "cells", "randomness"),
+        *("synthetic.labels", "reward_model.config", "model_config", "cells", "randomness"),
         *MODEL | SCORING,
     },
-    "pool": {"pool.sampling", "pool.config", "curves", "cells"} | MODEL | SAMPLING,
+    "pool": {"pool.sampling", "pool.config", "curves", "cells"} | MODEL | SAMPLERS,
     "pool_gold_scores": {"pool.gold_scores", "score_units"} | POOL | MODEL | SCORING | UTILITY,
     "best_of_n": {"pool.best_of_n", "best_of_n", "kl", "curves"} | POOL | MODEL | SCORING,
     "ppo": {"ppo", "curves", "cells"} | MODEL | TRAINING | SAMPLING | SCORING | UTILITY,
-    "deep_pool": {"deep_pool.pool", "deep_pool.config", "curves", "cells"} | MODEL | SAMPLING,
+    "deep_pool": {"deep_pool.pool", "deep_pool.config", "curves", "cells"} | MODEL | SAMPLERS,
     "deep_best_of_n": {
         *("deep_pool", "best_of_n", "kl", "curves", "cells"),
-        *MODEL | SAMPLING | SCORING | UTILITY,
+        *MODEL | SAMPLERS | SCORING | UTILITY,
     },
     "tilted": {"tilted"},
     "gold_ceiling": {

@@ -35,6 +35,7 @@ rule pool:
         * with_snakemake(memory.pool(study, wildcards.policy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.pool(study, wildcards.policy_size),
+        gres=lambda wildcards: one_gpu(study.policy_compute(wildcards.policy_size)),
     params:
         config=lambda wildcards: as_param(study.pool_settings(wildcards.policy_size)),
         code=code("pool"),
@@ -63,6 +64,7 @@ rule pool_gold_scores:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.pool_gold_scores(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.pool_gold_scores(study),
+        gres=lambda wildcards: one_gpu(study.compute),
     params:
         config=lambda wildcards: as_param(study.pool_score_settings()),
         code=code("pool_gold_scores"),
@@ -94,6 +96,7 @@ rule best_of_n:
         * with_snakemake(max(memory.best_of_n(study, s) for s in study.proxy_sizes)),
         runtime=lambda wildcards, attempt: attempt
         * max(run_time.best_of_n(study, s) for s in study.proxy_sizes),
+        gres=lambda wildcards: one_gpu(study.compute),
     params:
         config=lambda wildcards: as_param(
             study.best_of_n_settings(

@@ -76,6 +76,11 @@ def code(script):
     return code_digest(REPO / "workflow" / "scripts" / f"{script}.py", SOURCE)
 
 
+def one_gpu(compute):
+    """What a job that samples or scores asks a cluster for: one GPU, or nothing."""
+    return "gpu:1" if compute.gpu else None
+
+
 def kept(name, path):
     """A file as it is where the study keeps it (`keep` of the config), else a temporary one.
 

@@ -30,6 +30,7 @@ rule deep_pool:
         * with_snakemake(memory.deep_pool(study, wildcards.policy_size)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.deep_pool(study, wildcards.policy_size),
+        gres=lambda wildcards: one_gpu(study.policy_compute(wildcards.policy_size)),
     params:
         config=lambda wildcards: as_param(
             study.deep_pool_settings(wildcards.policy_size)
@@ -60,6 +61,7 @@ rule deep_best_of_n:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.deep_best_of_n(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.deep_best_of_n(study),
+        gres=lambda wildcards: one_gpu(study.compute),
     params:
         config=lambda wildcards: as_param(
             study.deep_best_of_n_settings(

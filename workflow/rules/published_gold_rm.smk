@@ -30,6 +30,7 @@ rule gold_rm:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.gold_rm(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
+        gres=lambda wildcards: one_gpu(study.compute),
     params:
         config=lambda wildcards: as_param(study.published_gold_rm_settings()),
         code=code("published_gold_rm"),

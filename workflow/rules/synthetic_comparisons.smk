@@ -30,6 +30,7 @@ rule synthetic_responses:
         mem_mb=lambda wildcards, attempt: attempt
         * with_snakemake(memory.synthetic_responses(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.synthetic_responses(study),
+        gres=lambda wildcards: one_gpu(study.policy_compute(study.comparison_policy)),
     params:
         config=lambda wildcards: as_param(study.synthetic_response_settings()),
         code=code("synthetic_responses"),
@@ -58,6 +59,7 @@ rule synthetic_comparisons:
         * with_snakemake(memory.synthetic_comparisons(study)),
         runtime=lambda wildcards, attempt: attempt
         * run_time.synthetic_comparisons(study),
+        gres=lambda wildcards: one_gpu(study.compute),
     params:
         config=lambda wildcards: as_param(study.label_settings()),
         code=code("synthetic_comparisons"),
