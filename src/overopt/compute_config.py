@@ -38,7 +38,9 @@ class ComputeConfig(Numerics):
         default=1, description="Processes of a training job; each takes a share of every batch."
     )
     gpu: bool = Field(
-        default=False, description="Ask the cluster for one GPU a process for training jobs."
+        default=False,
+        description="Ask the cluster for GPUs: one a process for training jobs, one for jobs that "
+        "sample or score.",
     )
     sampler: Literal["native", "vllm"] = Field(
         default="native", description="What draws the responses of policies."

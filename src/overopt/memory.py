@@ -35,6 +35,8 @@ _MODELS = 550
 """Python, torch, transformers and a small model."""
 _TOKEN = 60e-6
 """A token id in a list of Python, with its share of the lists."""
+_LARGEST_CACHE = 4.5e3
+"""MB that the sampler sets aside at most, on processors."""
 _POOL_TOKEN = 75e-6
 """The same in a pool, which a job holds as a table and joined."""
 _CUDA = 3000
@@ -275,10 +277,10 @@ def _scoring(study: Study, shape: ModelShape) -> float:
 
 
 def _sampling(study: Study, policy_size: str) -> float:
-    """Keys and values of 1,024 sequences."""
+    """Keys and values of 1,024 sequences, or of fewer (`overopt.policy.batch_size`)."""
     shape = policy_shape(study, policy_size)
     num_states = 1024 * study.text.context_length * shape.num_layers * shape.hidden_size
-    return 8e-6 * num_states
+    return min(8e-6 * num_states, _LARGEST_CACHE)
 
 
 def _distributions(study: Study, shape: ModelShape, num_sequences: float) -> float:
