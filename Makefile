@@ -63,7 +63,7 @@ audit: $(INSTALLED)
 # Once installed, the tests use no network; HF_HUB_OFFLINE makes sure that none slips in.
 test: export HF_HUB_OFFLINE := 1
 test: $(INSTALLED)
-	python -m pytest -q -n auto --dist loadfile
+	python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	ruff check .
