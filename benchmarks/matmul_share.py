@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-
 from benchmarks.materials import Materials, Setup, num_body_weights
 from benchmarks.reward_model import settings_of
 from benchmarks.timing import Work, rates, ratio, spread
+
 from overopt.models import build_policy, num_parameters
 from overopt.policy.training import train_language_model
 from overopt.randomness import torch_generator

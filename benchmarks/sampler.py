@@ -8,9 +8,9 @@ the distribution, up to the same number of tokens. A token counts up to the end 
 from typing import Any
 
 import torch
-
 from benchmarks.materials import Materials, Setup
 from benchmarks.timing import Work, cpu_seconds, rates, ratio, spread
+
 from overopt.architecture import Policy, eos_id
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.ppo.policy import Episodes, logprobs_of, response_states, token_log_distributions
