@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--study", type=Path, default=ROOT / "results" / "default")
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--without-trl", action="store_true")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     if asked.quick and asked.out == RESULTS:

@@ -59,7 +59,7 @@ def measure(setup: Setup, materials: Materials) -> dict[str, Any]:
     scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
     if setup.is_quick:
         scripts = [script for script in scripts if script.stem == "best_of_n"]
-    repeats = 1 if setup.is_quick else 3
+    repeats = 1 if setup.is_quick else 2
     result: dict[str, Any] = {
         "starts": {
             script.name: spread([child_seconds([str(script), "--help"]) for _ in range(repeats)])
