@@ -325,8 +325,8 @@ def growth(results: Results) -> str:
 def machine(results: Results) -> str:
     """When and where each section was measured."""
     rows = []
-    for name, result in results.items():
-        measured = result["measured"]
+    for name in _ALL:
+        measured = results[name]["measured"]
         rows.append(
             [
                 name,

@@ -4,8 +4,8 @@ One training by TRL, measured: the part that runs in TRL's environment, which ha
     python benchmarks/trl_worker.py JOB.json RESULT.json
 
 JOB.json holds `kind` (ppo, rloo or reward), folders of models, rows of token ids, and `arguments`,
-which go to TRL's config class as they are. RESULT.json gets the CPU seconds of each step (PPO, RLOO:
-of each rollout with its updates) but the first, the settings in effect, and what was computed.
+which go to TRL's config class as they are. RESULT.json gets the CPU seconds of each step (of PPO
+and RLOO: each rollout with its updates) but the first, the settings in effect, what was computed.
 """
 
 import json
