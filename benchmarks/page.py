@@ -252,17 +252,16 @@ def stages(results: Results) -> str:
         ]
         for row in result["stages"]
     ]
-    scheduling = result["scheduling_seconds"]
-    rows += [
-        ["Snakemake", f"{result['num_jobs']}", f"{scheduling:.0f}", f"{scheduling:.1f}", "100%"],
-        [
-            "**all**",
-            f"{result['num_jobs']}",
-            f"{total:.0f}",
-            f"{result['start_seconds'] + scheduling:.1f}",
-            f"**{100 * result['share_outside']:.1f}%**",
-        ],
-    ]
+    for name, key in (
+        ("Snakemake itself", "scheduling_seconds"),
+        ("processes before and after what they record", "unrecorded_seconds"),
+    ):
+        seconds = result[key]
+        rows.append([name, "", f"{seconds:.0f}", f"{seconds:.1f}", "100%"])
+    outside, share = result["outside_seconds"], 100 * result["share_outside"]
+    rows.append(
+        ["**all**", f"{result['num_jobs']}", f"{total:.0f}", f"{outside:.1f}", f"**{share:.1f}%**"]
+    )
     return markdown(["stage", "jobs", "CPU s", "of it outside the science", "share"], rows)
 
 
@@ -297,12 +296,11 @@ def planning(results: Results) -> str:
             f"{point['jobs']:,}",
             f"{point['wall_seconds']:.1f}",
             f"{point['cpu_seconds']:.1f}",
-            f"{point['megabytes']:.0f}",
             f"{point['target_seconds']:.0f} s" if point["target_seconds"] else "-",
         ]
         for point in results["workflow"]["planning"]
     ]
-    return markdown(["jobs", "wall s", "CPU s", "MB", "target"], rows)
+    return markdown(["jobs", "wall s", "CPU s", "target"], rows)
 
 
 def growth(results: Results) -> str:

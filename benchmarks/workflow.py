@@ -1,8 +1,9 @@
 """
 The workflow around the science: process starts, imports, Snakemake; and how planning grows.
 
-CPU seconds by stage come from the run records of a finished study. Snakemake's own are measured on
-a study of jobs that do nothing, under the project's profile: what a run costs, and each job of it.
+CPU seconds by stage come from the run records of a finished study. What no job records, Snakemake's
+own work and the start and end of processes around each job, is measured by a run of the tiny study,
+and counted per job.
 """
 
 import json
@@ -13,7 +14,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks.materials import ROOT, Materials, Setup
@@ -22,7 +22,6 @@ from benchmarks.timing import spread
 
 TARGET_SHARE = 0.20
 PLANNING_TARGETS = {1_000: 5.0, 10_000: 60.0}
-EMPTY_JOBS = (1, 60)
 IMPORTS = (
     "pass",
     "import numpy",
@@ -55,7 +54,7 @@ STAGES = {
 
 
 def measure(setup: Setup, materials: Materials) -> dict[str, Any]:
-    """Stages of a finished study, process starts, Snakemake's own CPU seconds, planning."""
+    """Process starts, imports, planning, the tiny study, and the stages of a finished one."""
     scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
     if setup.is_quick:
         scripts = [script for script in scripts if script.stem == "best_of_n"]
@@ -74,9 +73,9 @@ def measure(setup: Setup, materials: Materials) -> dict[str, Any]:
         "planning": _planning((100,) if setup.is_quick else (100, 1_000, 10_000)),
     }
     if not setup.is_quick:
-        result["snakemake"] = _empty_jobs(repeats)
+        result["tiny_study"] = tiny_study()
     if setup.study is not None:
-        result |= of_records(setup.study, result.get("snakemake"))
+        result |= of_records(setup.study, result.get("tiny_study"))
     return result
 
 
@@ -88,10 +87,9 @@ def child_seconds(arguments: Sequence[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def of_records(study: Path, snakemake: dict[str, float] | None) -> dict[str, Any]:
+def of_records(study: Path, tiny: dict[str, float] | None) -> dict[str, Any]:
     """CPU seconds by stage, and the share that is not science."""
-    records = [json.loads(path.read_text()) for path in study.rglob("*record.json")]
-    jobs = [record for record in records if "startup_cpu_seconds" in record]
+    jobs = _records(study)
     stages: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for job in jobs:
         stage = stages[STAGES.get(job["rule_script"], "analysis and report")]
@@ -100,56 +98,70 @@ def of_records(study: Path, snakemake: dict[str, float] | None) -> dict[str, Any
         stage["startup_cpu_seconds"] += job["startup_cpu_seconds"]
     total = sum(stage["cpu_seconds"] for stage in stages.values())
     starts = sum(stage["startup_cpu_seconds"] for stage in stages.values())
-    scheduling = snakemake["run"] + len(jobs) * snakemake["job"] if snakemake else 0.0
+    scheduling = tiny["snakemake_per_job"] * len(jobs) if tiny else 0.0
+    unrecorded = tiny["unrecorded_per_job"] * len(jobs) if tiny else 0.0
+    outside = starts + scheduling + unrecorded
     rows = [{"stage": name, **values} for name, values in stages.items()]
     return {
         "stages": sorted(rows, key=lambda row: -row["cpu_seconds"]),
         "num_jobs": len(jobs),
-        "cpu_seconds": total + scheduling,
-        "start_seconds": starts,
+        "cpu_seconds": total + scheduling + unrecorded,
+        "outside_seconds": outside,
         "scheduling_seconds": scheduling,
-        "share_outside": (starts + scheduling) / (total + scheduling),
+        "unrecorded_seconds": unrecorded,
+        "share_outside": outside / (total + scheduling + unrecorded),
         "target_share": TARGET_SHARE,
         "commit": jobs[0]["git"]["commit"] if jobs else None,
     }
 
 
-def _empty_jobs(repeats: int) -> dict[str, float]:
-    """CPU seconds of Snakemake for a run, and for each job: by runs of one and of many `true`."""
-    seconds = {
-        number: median([_snakemake_seconds(number) for _ in range(repeats)])
-        for number in EMPTY_JOBS
-    }
-    few, many = EMPTY_JOBS
-    per_job = (seconds[many] - seconds[few]) / (many - few)
-    return {"run": seconds[few] - few * per_job, "job": per_job}
+_RUN_AND_TELL = """
+import atexit, json, resource, runpy, sys
+def tell():
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    with open(TELL, "w") as file:
+        json.dump([usage.ru_utime + usage.ru_stime for usage in spent], file)
+atexit.register(tell)
+runpy.run_module("snakemake", run_name="__main__")
+"""
+"""Snakemake in a process that leaves its own CPU seconds and those of its children in a file."""
 
 
-def _snakemake_seconds(number: int) -> float:
+def tiny_study() -> dict[str, float]:
+    """Run config/test.yaml from nothing: CPU seconds a job that its record does not have."""
     with tempfile.TemporaryDirectory() as folder:
-        snakefile = Path(folder) / "Snakefile"
-        snakefile.write_text(
-            f"rule all:\n    input: [f'{{i}}.txt' for i in range({number})]\n"
-            "rule one:\n    output: '{i}.txt'\n    params: config='{}', code='0'\n"
-            "    shell: 'touch {output}'\n"
-        )
-        arguments = ["-m", "snakemake", "--cores", "2", "--snakefile", str(snakefile)]
-        arguments += ["--directory", folder, "--workflow-profile", str(ROOT / "profiles/default")]
-        return child_seconds(arguments)
+        told = Path(folder) / "told.json"
+        program = _RUN_AND_TELL.replace("TELL", repr(str(told)))
+        arguments = ["-c", program, "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
+        arguments += ["--directory", folder, "--configfile", str(ROOT / "config" / "test.yaml")]
+        child_seconds(arguments)
+        own, children = json.loads(told.read_text())
+        jobs = _records(Path(folder) / "results")
+    recorded = sum(job["cpu_seconds"] for job in jobs)
+    return {
+        "jobs": len(jobs),
+        "snakemake_per_job": own / len(jobs),
+        "unrecorded_per_job": (children - recorded) / len(jobs),
+    }
+
+
+def _records(study: Path) -> list[dict[str, Any]]:
+    """Run records of every job that has one."""
+    records = [json.loads(path.read_text()) for path in study.rglob("*record.json")]
+    return [record for record in records if "startup_cpu_seconds" in record]
 
 
 def _planning(sizes: Sequence[int]) -> list[dict[str, Any]]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            jobs, wall, cpu, megabytes = plan(config_of(size), Path(folder))
+            jobs, wall, cpu, _ = plan(config_of(size), Path(folder))
             rows.append(
                 {
                     "asked": size,
                     "jobs": jobs,
                     "wall_seconds": wall,
                     "cpu_seconds": cpu,
-                    "megabytes": megabytes,
                     "target_seconds": PLANNING_TARGETS.get(size),
                 }
             )

@@ -219,7 +219,7 @@ def test_share_outside_the_science_comes_from_the_records(tmp_path: Path) -> Non
             "git": {"commit": "0" * 40},
         }
         (tmp_path / f"{name}_run_record.json").write_text(json.dumps(record))
-    found = of_records(tmp_path, {"run": 4.0, "job": 2.0})
+    found = of_records(tmp_path, {"snakemake_per_job": 2.0, "unrecorded_per_job": 4 / 3})
     assert [row["stage"] for row in found["stages"]] == ["PPO", "analysis and report"]
     assert found["stages"][0] == {
         "stage": "PPO",
