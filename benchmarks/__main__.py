@@ -94,12 +94,13 @@ def measure(name: str, setup: Setup, materials: Materials) -> dict[str, Any]:
     """One section's result, with the machine and its load."""
     print(f"{name} ...", flush=True)
     start = time.monotonic()
-    before = os.getloadavg()[0]
+    machine, before = _machine(), os.getloadavg()[0]
     result = import_module(f"benchmarks.{name}").measure(setup, materials)
     gc.collect()
     load = [round(value, 1) for value in (before, os.getloadavg()[0])]
     print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
-    return {**result, "measured": {**_machine(), "load": load}}
+    finished = datetime.now(UTC).isoformat(timespec="minutes")
+    return {**result, "measured": {**machine, "finished": finished, "load": load}}
 
 
 def _machine() -> dict[str, Any]:
@@ -110,7 +111,6 @@ def _machine() -> dict[str, Any]:
         "torch": version("torch"),
         "transformers": version("transformers"),
         "commit": git_state(ROOT)["commit"],
-        "finished": datetime.now(UTC).isoformat(timespec="minutes"),
     }
 
 
