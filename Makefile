@@ -21,13 +21,14 @@ export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help install benchmark demo compare audit test lint format clean-venv
+.PHONY: help install benchmark demo bench compare audit test lint format clean-venv
 
 help:
 	@echo 'make benchmark    the whole default study, its report, its results in short (config/config.yaml)'
 	@echo 'make demo         the same, tiny, in about two minutes (config/test.yaml)'
 	@echo 'make compare      a finished study against the reference in docs/reference (STUDY=study)'
 	@echo 'make audit        where results come from, and whether they still hold (STUDY=default)'
+	@echo 'make bench        how fast it is, beside transformers and TRL: docs/performance.md (half an hour)'
 	@echo 'make test         all tests'
 	@echo 'make install      only the environment, .venv'
 	@echo 'make lint         ruff, pyright, snakefmt (the tests also run snakemake --lint)'
@@ -56,6 +57,10 @@ demo: $(INSTALLED)
 
 compare: $(INSTALLED)
 	overopt reference results/$(STUDY)
+
+# Makes an environment for TRL in ~/.cache/overopt-benchmarks (2 GB), where there is none.
+bench: $(INSTALLED)
+	python -m benchmarks
 
 audit: $(INSTALLED)
 	overopt audit $(or $(ARTIFACT),--study $(if $(filter file,$(origin STUDY)),default,$(STUDY)))

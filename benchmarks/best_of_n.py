@@ -7,7 +7,6 @@ prompts and values of n, and its time for the whole is that times their number.
 """
 
 from collections.abc import Sequence
-from fractions import Fraction
 from math import comb
 from typing import Any
 
@@ -32,12 +31,12 @@ def straightforward(
     num_prompts, number = proxy_scores.shape
     result = np.empty((num_prompts, len(ns)))
     for prompt in range(num_prompts):
-        ranked = gold_scores[prompt][np.argsort(proxy_scores[prompt])]
+        ranked = gold_scores[prompt][np.argsort(proxy_scores[prompt])].tolist()
         for column, n in enumerate(ns):
             total, ways = comb(number, n), 1  # ways = C(i - 1, n - 1), from i = n up
             estimate = 0.0
             for rank in range(n, number + 1):
-                estimate += float(Fraction(ways, total)) * ranked[rank - 1]
+                estimate += ways / total * ranked[rank - 1]  # Python rounds once
                 ways = ways * rank // (rank - n + 1)
             result[prompt, column] = estimate
     return result

@@ -111,9 +111,9 @@ def _rm_training(setup: Setup, materials: Materials, name: str) -> Work:
     comparisons = materials.comparisons(batch * (2 if setup.is_quick else 32))
     settings = settings_of(materials, len(comparisons), batch)
     lengths = [len(sequence) for sequence in [*comparisons.chosen, *comparisons.rejected]]
+    model = materials.reward_model(name)
 
     def work() -> float:
-        model = materials.reward_model(name)
         train_on_comparisons(model, comparisons, settings, TrainingState(None))
         return 3 * body_operations(model, lengths)
 
@@ -127,11 +127,11 @@ def _fine_tuning(setup: Setup, materials: Materials, name: str) -> Work:
     lengths = [len(sequence) for sequence in join(prompts, responses)]
     num_targets = sum(map(len, responses))
     assert settings.shape is not None
+    generator = torch_generator(0, "fine-tuning")
+    context = materials.study.text.context_length
+    policy = build_policy(settings.shape, len(materials.tokenizer), context, generator)
 
     def work() -> float:
-        generator = torch_generator(0, "fine-tuning")
-        context = materials.study.text.context_length
-        policy = build_policy(settings.shape, len(materials.tokenizer), context, generator)  # type: ignore[arg-type]
         train_language_model(policy, prompts, responses, settings, TrainingState(None))
         output = 2 * policy.config.n_embd * policy.config.vocab_size * num_targets
         return 3 * (body_operations(policy, lengths) + output)

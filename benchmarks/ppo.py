@@ -1,9 +1,10 @@
 """
-PPO against TRL's PPO trainer: same policy, reward model, batch, response length, epochs, minibatches.
+PPO against TRL's PPO trainer: same policy, reward model, batch, response length, epochs.
 
 What differs lies in the methods, not in the settings: TRL has a value model of its own (here a copy
-of the reward model, as in its examples), we a head on the policy; TRL reports the entropy, and takes
-`max_grad_norm` without clipping; we clip. The learning rate is so small that no policy moves: all write responses of the same lengths.
+of the reward model, as in its examples), we a head on the policy; TRL reports the entropy, and
+takes `max_grad_norm` without clipping; we clip. The learning rate is so small that no policy moves:
+all write responses of the same lengths.
 """
 
 import time
@@ -119,7 +120,7 @@ def _row(
     config = config_of(materials, is_quick=setup.is_quick)
     ours: list[dict[str, Any]] = []
     ppo: list[dict[str, Any]] = []
-    for _ in range(1 if setup.is_quick else max(2, setup.repeats // 2)):
+    for _ in range(1 if setup.is_quick else max(1, setup.repeats // 2)):
         ours.append(run_ours(materials, policy, rm, config))
         if environment.exists:
             ppo.append(run_trl(environment, materials, policy, rm, config))

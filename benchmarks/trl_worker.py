@@ -4,8 +4,8 @@ One training by TRL, measured: the part that runs in TRL's environment, which ha
     python benchmarks/trl_worker.py JOB.json RESULT.json
 
 JOB.json holds `kind` (ppo, rloo or reward), folders of models, rows of token ids, and `arguments`,
-which go to TRL's config class as they are. RESULT.json gets CPU seconds of each step or of all
-steps but the first, the settings in effect, and what was computed.
+which go to TRL's config class as they are. RESULT.json gets the CPU seconds of each step (of PPO
+and RLOO: each rollout with its updates) but the first, the settings in effect, what was computed.
 """
 
 import json
@@ -141,7 +141,7 @@ LENGTH = "completions/mean_length"
 
 
 def run_reward(job: dict[str, Any], folder: str) -> dict[str, Any]:
-    """Reward modelling: CPU seconds of every step but the first tenth."""
+    """Reward modelling: CPU seconds of every step but the first."""
     from trl import RewardConfig, RewardTrainer
 
     steps = Steps()
@@ -154,13 +154,10 @@ def run_reward(job: dict[str, Any], folder: str) -> dict[str, Any]:
         processing_class=PreTrainedTokenizerFast.from_pretrained(job["policy"]),
         callbacks=[steps],
     )
-    start = clock()
     trainer.train()
-    whole = clock() - start
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
     return {
         "seconds": steps.seconds,
-        "whole_seconds": whole,
         "num_steps": len(steps.ends),
         "losses": losses,
         "in_effect": {name: getattr(trainer.args, name) for name in job["arguments"]},
