@@ -1,9 +1,9 @@
 """
 What a GPU makes of the project: the sampler, training, PPO, against the ceilings of the device.
 
-    python benchmarks/gpu.py --out docs/gpu.md           measure, and write the table there
-    python benchmarks/gpu.py --out gpu.md --study        run the tiny study on CPU and GPU as well
-    python benchmarks/gpu.py --out t.md --device cpu --quick     try the script, without a GPU
+    python -m benchmarks.gpu --out docs/gpu.md           measure, and write the table there
+    python -m benchmarks.gpu --out gpu.md --study        run the tiny study on CPU and GPU as well
+    python -m benchmarks.gpu --out t.md --device cpu --quick     try the script, without a GPU
 
 Writes a table between the two marker lines of the file (the whole file where it has none), and the
 same numbers beside it as JSON. Algorithms are deterministic, as in the jobs. Takes some minutes.
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from gpu_measure import Row, measure_ceilings
+from benchmarks.gpu_measure import Row, measure_ceilings
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -26,9 +26,9 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 def measure(device: torch.device, *, is_quick: bool) -> list[Row]:
     """All rows but those of the study."""
     # Imported late: accelerate looks for a GPU when it is imported.
-    from gpu_ppo import measure_ppo
-    from gpu_sampling import measure_sampler
-    from gpu_training import measure_training
+    from benchmarks.gpu_ppo import measure_ppo
+    from benchmarks.gpu_sampling import measure_sampler
+    from benchmarks.gpu_training import measure_training
 
     ceilings, rows = measure_ceilings(device, is_quick=is_quick)
     rows += measure_sampler(device, ceilings, is_quick=is_quick)
@@ -88,7 +88,7 @@ def main() -> None:
     device = torch.device(options.device)
     rows = measure(device, is_quick=options.quick)
     if options.study:
-        from gpu_study import compare_studies
+        from benchmarks.gpu_study import compare_studies
 
         rows += compare_studies(options.device, options.cores)
     where = described(device)

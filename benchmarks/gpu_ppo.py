@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from gpu_measure import Row, wait_for
-from gpu_models import embedded_policy, read_config, start_accelerate_anew
+from benchmarks.gpu_measure import Row, wait_for
+from benchmarks.gpu_models import embedded_policy, read_config, start_accelerate_anew
 
 from overopt.models import build_reward_model
 from overopt.ppo.config import PPOConfig
@@ -95,8 +95,9 @@ def _of_run(
     trainer._iterate(0)  # the first calls compile and allocate
     evaluator.evaluate(trainer.policy, generator)
     clock = Clock(device)
-    for method, name in (("_sample", "sample"), ("_read", "read"), ("_update", "update")):
+    for method, name in (("_sample", "sample"), ("_read", "read")):
         clock.watch(trainer, method, name)
+    clock.watch(trainer._updater, "update", "update")
     clock.watch(trainer, "_iterate", "iteration")
     clock.watch(proxy, "score", "score")
     for step in range(num_iterations):

@@ -3,8 +3,8 @@
 from functools import partial
 
 import torch
-from gpu_measure import Ceilings, Row, seconds_of
-from gpu_models import NO_TOKEN, measured_policies, num_weights_read
+from benchmarks.gpu_measure import Ceilings, Row, seconds_of
+from benchmarks.gpu_models import NO_TOKEN, measured_policies, num_weights_read
 
 from overopt.accelerator import body_precision
 from overopt.architecture import Policy

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from gpu_measure import Row
+from benchmarks.gpu_measure import Row
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ("kl", "proxy_score", "gold_score")

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 import torch
-from gpu_measure import Ceilings, Row, seconds_of
-from gpu_models import (
+from benchmarks.gpu_measure import Ceilings, Row, seconds_of
+from benchmarks.gpu_models import (
     WORLD_VOCABULARY,
     embedded_policy,
     num_weights_read,

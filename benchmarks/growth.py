@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.materials import ROOT, Materials, Setup
-from benchmarks.planning import config_of, plan
+from benchmarks.planning import config_of_jobs, plan
 from benchmarks.reward_model import settings_of
 from benchmarks.timing import cpu_seconds
 
@@ -129,8 +129,8 @@ def _cells(setup: Setup) -> list[dict[str, Any]]:
     """Planning of the grid."""
     sizes = (30, 60) if setup.is_quick else (100, 300, 1_000, 3_000)
     with tempfile.TemporaryDirectory() as folder:
-        points = [plan(config_of(size), Path(folder)) for size in sizes]
-    jobs, seconds = [float(point[0]) for point in points], [point[2] for point in points]
+        points = [plan(config_of_jobs(size), Path(folder)) for size in sizes]
+    jobs, seconds = [float(point[0]) for point in points], [point[1].cpu for point in points]
     return [{"axis": "cells", "work": "snakemake -n, jobs", "x": jobs, "seconds": seconds}]
 
 

@@ -1,8 +1,8 @@
 """
 How planning and analysis grow with the grid.
 
-    python benchmarks/planning.py                   plans of about 100, 1,000 and 10,000 jobs
-    python benchmarks/planning.py --cells 10000     on fabricated results of so many cells: plan,
+    python -m benchmarks.planning                   plans of about 100, 1,000 and 10,000 jobs
+    python -m benchmarks.planning --cells 10000     on fabricated results of so many cells: plan,
                                                     audit, fits and what follows them
 
 Prints a table: wall and CPU seconds and peak memory of each command. Studies are config/study.yaml
@@ -18,10 +18,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from stub_results import write_results
+from benchmarks.stub_results import write_results
 
 from overopt.study import Study, read_study
 
@@ -60,8 +60,17 @@ def _config(name: str, num_seeds: float, *sweeps: dict[str, Any]) -> dict[str, A
     return config
 
 
-def measure(name: str, command: list[str], folder: Path) -> str:
-    """Run a command and print what it took; its output."""
+class Cost(NamedTuple):
+    """What a command said, its wall and CPU seconds, its peak memory in MB."""
+
+    output: str
+    wall: float
+    cpu: float
+    peak: float
+
+
+def measure(name: str, command: list[str], folder: Path) -> Cost:
+    """Run a command and print what it took."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     # A child of its own asks for the peak of this command alone.
     asked = "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:]); "
@@ -74,7 +83,7 @@ def measure(name: str, command: list[str], folder: Path) -> str:
     peak = int(done.stdout.rsplit("peak ", 1)[1]) / 1024
     code = f"  (exit {done.returncode})" if done.returncode else ""
     print(f"{name:<28} {wall:>7.1f} {cpu:>7.1f} {peak:>6.0f}{code}", flush=True)
-    return done.stdout + done.stderr
+    return Cost(done.stdout + done.stderr, wall, cpu, peak)
 
 
 def snakemake(configfile: Path, *arguments: str) -> list[str]:
@@ -83,14 +92,13 @@ def snakemake(configfile: Path, *arguments: str) -> list[str]:
     return [*command, "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(configfile)]
 
 
-def plan(num_jobs: int, folder: Path) -> None:
-    """`snakemake -n` of a study of which nothing has been made."""
-    config = config_of_jobs(num_jobs)
+def plan(config: dict[str, Any], folder: Path) -> tuple[int, Cost]:
+    """`snakemake -n` of a study of which nothing has been made: its jobs, and what it takes."""
     configfile = folder / f"{config['name']}.yaml"
     configfile.write_text(yaml.safe_dump(config))
-    output = measure("snakemake -n", snakemake(configfile, "-n", "-q"), folder)
-    total = next(line for line in output.splitlines() if line.startswith("total "))
-    print(f"  {int(total.split()[1]):,} jobs")
+    cost = measure("snakemake -n", snakemake(configfile, "-n", "-q"), folder)
+    total = next(line for line in cost.output.splitlines() if line.startswith("total "))
+    return int(total.split()[1]), cost
 
 
 def analyze(num_cells: int, folder: Path) -> None:
@@ -109,9 +117,9 @@ def analyze(num_cells: int, folder: Path) -> None:
     for rule in AFTER_FITS:
         # Only this rule: what it reads was fabricated, not made.
         arguments = ("--allowed-rules", rule, "--nolock", rule)
-        output = measure(rule, snakemake(configfile, *arguments), folder)
+        cost = measure(rule, snakemake(configfile, *arguments), folder)
         if not (results / "analysis" / f"{rule}_record.json").exists():
-            raise SystemExit(output)
+            raise SystemExit(cost.output)
     audit = [*overopt, "audit", "--study", str(results), "--configfile", str(configfile)]
     measure("overopt audit", ["sh", "-c", 'cd "$0" && "$@"', str(folder), *audit], folder)
 
@@ -130,7 +138,7 @@ def main() -> None:
             analyze(arguments.cells, folder)
             return
         for num_jobs in arguments.jobs:
-            plan(num_jobs, folder)
+            print(f"  {plan(config_of_jobs(num_jobs), folder)[0]:,} jobs")
 
 
 if __name__ == "__main__":

@@ -161,6 +161,15 @@ class _TimedTrainer(PPOTrainer):
         super().__init__(*values, **named)
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.lengths: list[float] = []
+        update = self._updater.update
+
+        def timed(*values: Any, **named: Any) -> dict[str, float]:
+            start = time.process_time()
+            metrics = update(*values, **named)
+            self.seconds["update"].append(time.process_time() - start)
+            return metrics
+
+        self._updater.update = timed
 
     def _roll_out(self) -> Rollout:
         sampling = 0.0
@@ -183,12 +192,6 @@ class _TimedTrainer(PPOTrainer):
         self.seconds["score"].append(time.process_time() - start - sampling)
         self.lengths.append(rollout.episodes.lengths.float().mean().item())
         return rollout
-
-    def _update(self, rollout: Rollout, is_warmup: bool) -> dict[str, float]:
-        start = time.process_time()
-        metrics = super()._update(rollout, is_warmup)
-        self.seconds["update"].append(time.process_time() - start)
-        return metrics
 
     def _iterate(self, step: int) -> dict[str, float]:
         start = time.process_time()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.materials import ROOT, Materials, Setup
-from benchmarks.planning import config_of, plan
+from benchmarks.planning import config_of_jobs, plan
 from benchmarks.timing import spread
 
 TARGET_SHARE = 0.20
@@ -155,13 +155,13 @@ def _planning(sizes: Sequence[int]) -> list[dict[str, Any]]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            jobs, wall, cpu, _ = plan(config_of(size), Path(folder))
+            jobs, cost = plan(config_of_jobs(size), Path(folder))
             rows.append(
                 {
                     "asked": size,
                     "jobs": jobs,
-                    "wall_seconds": wall,
-                    "cpu_seconds": cpu,
+                    "wall_seconds": cost.wall,
+                    "cpu_seconds": cost.cpu,
                     "target_seconds": PLANNING_TARGETS.get(size),
                 }
             )

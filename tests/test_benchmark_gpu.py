@@ -26,7 +26,7 @@ from overopt.reward_model.scoring import score_sequences
 from overopt.tokens import join
 from overopt.training_state import TrainingState
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[1]
 GPU = pytest.param(
     "cuda",
     marks=[
@@ -41,15 +41,15 @@ DEVICES = ["cpu", GPU]
 @pytest.fixture
 def benchmark(monkeypatch):
     """Import a module of benchmarks/."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module
+    monkeypatch.syspath_prepend(ROOT)
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
 @pytest.mark.slow
 def test_a_quick_run_writes_every_row(tmp_path):
     out = tmp_path / "gpu.md"
-    command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--out", str(out)]
-    subprocess.run([*command, "--device", "cpu", "--quick"], check=True, capture_output=True)
+    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(out), "--device", "cpu"]
+    subprocess.run([*command, "--quick"], cwd=ROOT, check=True, capture_output=True)
     numbers = json.loads(out.with_suffix(".json").read_text())
     rows = [(row["part"], row["what"]) for row in numbers["rows"]]
     assert len(rows) == len(set((row["part"], row["what"], row["unit"]) for row in numbers["rows"]))

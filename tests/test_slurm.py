@@ -1,8 +1,8 @@
 """
 The study on a SLURM cluster, through the project's own profile; the cluster is a real one.
 
-The whole tiny study takes minutes there, since each job starts two Snakemakes of its own. So the
-suite runs a part of it; OVEROPT_SLURM_WHOLE=1 runs all.
+The whole tiny study takes minutes there, since each job starts two Snakemakes of its own, and so
+does a part of it by `dvc repro`. So the suite runs a smaller part; OVEROPT_SLURM_WHOLE=1 runs all.
 """
 
 import os
@@ -29,6 +29,9 @@ pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
 ]
 
+MINUTES = pytest.mark.skipif(
+    "OVEROPT_SLURM_WHOLE" not in os.environ, reason="OVEROPT_SLURM_WHOLE=1 runs it"
+)
 TEST_CONFIG = "config/test.yaml"
 CONFIGURED = ("--configfile", TEST_CONFIG)
 CELL = "s1/deterministic-labels/2000-comparisons/1-epochs/seed-0"
@@ -168,6 +171,7 @@ MADE_ON_THE_CLUSTER = (
 )
 
 
+@MINUTES
 def test_a_part_made_by_dvc_repro_on_the_cluster_has_the_same_bytes(
     cluster: Cluster, finished_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +193,7 @@ def test_a_part_made_by_dvc_repro_on_the_cluster_has_the_same_bytes(
     run(folder, "python", "-m", "overopt.cli", "audit", "--study", "test")
 
 
-@pytest.mark.skipif("OVEROPT_SLURM_WHOLE" not in os.environ, reason="OVEROPT_SLURM_WHOLE=1 runs it")
+@MINUTES
 def test_the_whole_tiny_study_has_the_same_bytes(
     cluster: Cluster, finished_study: Path, tmp_path: Path
 ) -> None:
