@@ -6,6 +6,7 @@ A script defines `main` with its settings, inputs and outputs as keyword argumen
 the main process alone writes: outputs, training state, record and log.
 """
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -34,6 +35,8 @@ from overopt.processes import Processes
 # A script imports this module first. Importing torch and transformers makes a million objects that
 # stay; collecting garbage every 700 of them takes a fifth of a process's start.
 gc.set_threshold(100_000)
+# So does Python's end, which walks all of them twice more: a second of a processor, for nothing.
+atexit.register(gc.freeze)
 
 Settings = Annotated[str, typer.Option("--config", help="Settings of the job, as JSON.")]
 Input = Annotated[Path, typer.Option(help="Read.", exists=True)]
