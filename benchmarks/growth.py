@@ -127,7 +127,7 @@ def _reward_models(materials: Materials, names: Sequence[str]) -> list[tuple[str
 
 def _cells(setup: Setup) -> list[dict[str, Any]]:
     """Planning of the grid."""
-    sizes = (30, 60) if setup.is_quick else (100, 300, 1_000, 3_000)
+    sizes = (30, 60) if setup.is_quick else (100, 300, 1_000, 3_000, 10_000)
     with tempfile.TemporaryDirectory() as folder:
         points = [plan(config_of_jobs(size), Path(folder)) for size in sizes]
     jobs, seconds = [float(point[0]) for point in points], [point[1].cpu for point in points]
@@ -142,17 +142,21 @@ def draw(result: dict[str, Any], path: Path = PLOT) -> None:
     mpl.rcParams["svg.hashsalt"] = "overopt"
     import matplotlib.pyplot as plt
     import seaborn as sns
+    from matplotlib.ticker import NullFormatter
 
     sns.set_theme(style="whitegrid", context="paper")
     axes_names = list(dict.fromkeys(curve["axis"] for curve in result["curves"]))
-    figure, panels = plt.subplots(1, len(axes_names), figsize=(3.0 * len(axes_names), 3.1))
+    figure, panels = plt.subplots(1, 4, figsize=(11, 3.4), sharey=True)
     for panel, name in zip(panels, axes_names, strict=True):
         for curve in result["curves"]:
             if curve["axis"] == name:
                 label = f"{curve['work']}: {curve['upper_exponent']:.2f}"
                 sns.lineplot(x=curve["x"], y=curve["seconds"], marker="o", label=label, ax=panel)
         panel.set(xscale="log", yscale="log", xlabel=name, ylabel="CPU seconds")
-        panel.legend(fontsize=6.5, title="exponent, upper half", title_fontsize=6.5)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_minor_formatter(NullFormatter())
+        panel.set_ylim(5e-4, 300)  # room for the legend
+        panel.legend(fontsize=7, title="exponent of the upper half", title_fontsize=7, loc=2)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
