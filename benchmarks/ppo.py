@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.materials import SEED, Materials, Setup
 from benchmarks.timing import ratio, spread
-from benchmarks.trl_environment import NEWEST_VERSION, PPO_VERSION, TRLEnvironment
+from benchmarks.trl_environment import COMMON, NEWEST_VERSION, PPO_VERSION, TRLEnvironment
 
 from overopt.policy.sampling import Responses
 from overopt.ppo import training
@@ -93,18 +93,6 @@ def trl_rloo_arguments(
         "logging_steps": config.num_ppo_epochs,
         **COMMON,
     }
-
-
-COMMON: dict[str, Any] = {
-    "bf16": False,
-    "use_cpu": True,
-    "gradient_checkpointing": False,
-    "save_strategy": "no",
-    "report_to": "none",
-    "disable_tqdm": True,
-    "seed": 0,
-}
-"""Of every trainer of TRL: fp32 on the CPU as here, nothing saved, nobody told."""
 
 
 def measure(setup: Setup, materials: Materials) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from benchmarks.materials import Materials, Setup
 from benchmarks.timing import ratio, spread
-from benchmarks.trl_environment import NEWEST_VERSION, TRLEnvironment
+from benchmarks.trl_environment import COMMON, NEWEST_VERSION, TRLEnvironment
 
 from overopt.architecture import score_head
 from overopt.optimization import ADAM_BETAS, MAX_GRADIENT_NORM, WARMUP_SHARE, WEIGHT_DECAY
@@ -65,13 +65,7 @@ def trl_arguments(settings: RewardModelSettings) -> dict[str, Any]:
         "optim": "adamw_torch_fused",
         "dataloader_drop_last": True,
         "max_length": None,
-        "bf16": False,
-        "use_cpu": True,
-        "gradient_checkpointing": False,
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "seed": 0,
+        **COMMON,
     }
 
 

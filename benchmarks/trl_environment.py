@@ -14,9 +14,19 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PPO_VERSION = "1.12.0"
-"""The last version that DESIGN.md names; PPO lies under trl.experimental."""
+"""The version that the target of PPO was set against; PPO lies under trl.experimental."""
 NEWEST_VERSION = "1.16.0"
 """For RLOO and reward modelling."""
+COMMON: dict[str, Any] = {
+    "bf16": False,
+    "use_cpu": True,
+    "gradient_checkpointing": False,
+    "save_strategy": "no",
+    "report_to": "none",
+    "disable_tqdm": True,
+    "seed": 0,
+}
+"""Settings of every trainer of TRL: fp32 on the CPU as here, nothing saved, nobody told."""
 SHARED = ("torch", "transformers", "accelerate", "datasets")
 
 

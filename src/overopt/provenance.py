@@ -2,7 +2,7 @@
 Where a result came from: the digest of the code that made it, and the record of its job.
 
 Snakemake does not notice an edit in an imported module, so every rule passes the digest of its
-script and of all it imports from this package as a param (DESIGN: exact staleness).
+script and of all it imports from this package as a param (docs/staleness.md).
 """
 
 import ast
