@@ -212,25 +212,26 @@ def test_a_killed_controller_is_survived(
     folder = tmp_path / "study"
     shutil.copytree(finished_study, folder, copy_function=shutil.copy2)
 
-    def kill_while_making(path: str) -> None:
+    def kill_while_making(path: str, begun: Callable[[], bool]) -> None:
         (folder / path).unlink()
         noted = folder / ".snakemake" / "metadata" / urlsafe_b64encode(path.encode()).decode()
         noted.unlink()
         snakemake = start(folder, path, *CONFIGURED)
-        wait_until(lambda: any(folder.rglob(".unfinished-*")) or snakemake.poll() is not None)
+        wait_until(lambda: begun() or snakemake.poll() is not None)
         assert snakemake.poll() is None, (folder / "said").read_text()
         snakemake.kill()
         snakemake.wait()
 
     tilted = f"results/test/best_of_n/small/{CELL.replace('s1', 's2')}/tilted_curve.parquet"
-    kill_while_making(tilted)
+    # It writes its file within a moment: what can be caught is that it is in the queue.
+    kill_while_making(tilted, begun=lambda: bool(cluster.queue(folder)))
     wait_until(lambda: not cluster.queue(folder))
     found = run(folder, "python", "-m", "overopt.cli", "audit", "--study", "test", check=False)
     assert f"{tilted}: tilted.py wrote it" in found
     run(folder, "snakemake", "--cores", "1", "--touch", "--force", tilted, *CONFIGURED)
 
     curve = f"results/test/ppo/small/kl-0/{CELL}/curve.parquet"
-    kill_while_making(curve)
+    kill_while_making(curve, begun=lambda: any((folder / curve).parent.glob(".unfinished-*")))
     cluster.run("sbatch", f"--chdir={folder}", "--mem=50", "--output=/dev/null", "--wrap=sleep 300")
     assert start(folder, curve, *CONFIGURED).wait(timeout=120) == 0, (folder / "said").read_text()
     assert "Cancelled SLURM job" in (folder / "said").read_text()
