@@ -13,7 +13,7 @@ from benchmarks.timing import Work, cpu_seconds, rates, ratio, spread
 
 from overopt.architecture import Policy, eos_id
 from overopt.policy.sampling import Responses, sample_responses
-from overopt.ppo.policy import Episodes, logprobs_of, response_states, token_log_distributions
+from overopt.ppo.policy import Episodes, response_logprobs
 
 BATCH_SIZES = (64, 256, 1024, 4096)
 TARGETS = {"small": 2.0, "large": 1.3}
@@ -154,7 +154,6 @@ def logprob_error(policy: Policy, prompts: list[list[int]], max_tokens: int) -> 
         policy, prompts, max_tokens, torch.Generator().manual_seed(1), batch_size=len(prompts)
     )
     episodes = Episodes.of(prompts, drawn)
-    states = response_states(policy.base_model, episodes)
-    full = logprobs_of(token_log_distributions(policy, states), episodes.response_ids)
+    full = response_logprobs(policy, episodes)
     differences = drawn.logprobs[:, : full.shape[1]] - full
     return float(torch.where(episodes.mask, differences, 0.0).abs().max())

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
+from overopt import hidden_states
 from overopt.accelerator import body_precision
 from overopt.compute_config import PASSES_VARIABLE, RECOMPUTE_VARIABLE
 from overopt.errors import UserError
+from overopt.hidden_states import Sequences
 from overopt.models import build_policy, build_reward_model
 from overopt.policy.training import response_loss, train_language_model
 from overopt.ppo import policy as ppo_policy
@@ -74,13 +75,13 @@ def test_passes_change_no_loss(example, monkeypatch):
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_activations_computed_again_give_the_same_bits(example, monkeypatch):
     calls = []
-    forward = GPT2MLP.forward
+    finish_block = hidden_states._finish_block
 
     def counted(*arguments):
         calls.append(1)
-        return forward(*arguments)
+        return finish_block(*arguments)
 
-    monkeypatch.setattr(GPT2MLP, "forward", counted)
+    monkeypatch.setattr(hidden_states, "_finish_block", counted)
     expected = example()
     num_calls = len(calls)
     monkeypatch.setenv(RECOMPUTE_VARIABLE, "1")
@@ -139,9 +140,9 @@ def test_heads_are_fp32_under_bf16_and_scores_do_not_repeat():
     reward_model.score.weight.normal_(generator=torch.Generator().manual_seed(0))
     ids = torch.randint(11, (4000, 12), generator=torch.Generator().manual_seed(0)).unique(dim=0)
     lengths = torch.full((len(ids),), 12)
-    expected = score_batch(reward_model, ids, lengths)
+    expected = score_batch(reward_model, Sequences.whole(ids), lengths)
     with body_precision("bf16", ids.device):
-        scores = score_batch(reward_model, ids, lengths)
+        scores = score_batch(reward_model, Sequences.whole(ids), lengths)
         episodes = Episodes(
             ids.tolist(), ids, lengths - 6, lengths * 0 + 6, ids[:, 6:], lengths > 0
         )
@@ -157,32 +158,31 @@ def test_heads_are_fp32_under_bf16_and_scores_do_not_repeat():
 # Large vocabularies
 
 
-def test_episodes_are_read_in_chunks_that_fit(monkeypatch):
+def test_episodes_are_read_in_pieces_that_fit(monkeypatch):
     expected = ppo_losses()
     sizes = []
     forward = ppo_policy.token_log_distributions
 
     def seen(policy, states):
-        sizes.append(states.shape[0] * states.shape[1] * 11)
+        sizes.append(len(states) * 11)
         return forward(policy, states)
 
     monkeypatch.setattr(ppo_policy, "token_log_distributions", seen)
     monkeypatch.setattr("overopt.ppo.evaluation.token_log_distributions", seen)
     monkeypatch.setattr(ppo_policy, "LARGEST_LOGITS", 500)
     np.testing.assert_allclose(ppo_losses(), expected, atol=1e-4, rtol=0)
-    assert sizes
-    updates = 16 * 6 * 11  # the update reads half a rollout at once, as its passes say
-    assert {size for size in sizes if size > 500} <= {updates, 15 * 6 * 11}
+    assert 0 < max(sizes) <= 500
 
 
-def test_the_embedded_world_is_one_chunk():
+def test_pieces_are_small_on_a_processor_and_fit_large_vocabularies():
     policy = copy.deepcopy(tiny_policy())
     policy.config.vocab_size = 176
     ids = torch.zeros(1500, 24, dtype=torch.int64)
     lengths = torch.full((1500,), 24)
     episodes = Episodes(ids.tolist(), ids, lengths * 0 + 1, lengths, ids, lengths > 0)
-    assert episodes.chunks(policy) == [episodes]
-    policy.config.vocab_size = 50_000
-    chunks = episodes.chunks(policy)
-    assert max(len(chunk.sequences) for chunk in chunks) * 24 * 50_000 <= ppo_policy.LARGEST_LOGITS
-    assert sum(len(chunk.sequences) for chunk in chunks) == 1500
+    sizes = [len(piece.sequences) for _, piece in episodes.pieces(policy)]
+    assert max(sizes) == ppo_policy.PIECE_SIZE
+    policy.config.vocab_size = 500_000
+    sizes = [len(piece.sequences) for _, piece in episodes.pieces(policy)]
+    assert max(sizes) * 24 * 500_000 <= ppo_policy.LARGEST_LOGITS
+    assert sum(sizes) == 1500

@@ -10,6 +10,7 @@ from overopt.policy.sampling import Responses
 from overopt.ppo.policy import (
     Episodes,
     PolicyWithValueHead,
+    in_order,
     logprobs_of,
     mini_batches,
     repeat_prompts,
@@ -24,7 +25,7 @@ from overopt.ppo.rewards import (
     token_rewards,
     value_loss,
 )
-from overopt.ppo.sequence_kl import exact_kl, sampled_kl
+from overopt.ppo.sequence_kl import exact_token_kl, sampled_kl
 from overopt.tokens import pad_right
 
 EOS = 2
@@ -49,7 +50,7 @@ def episodes_of(prompts: list[list[int]], responses: list[list[int]]) -> Episode
 
 
 def distributions_of(policy, episodes: Episodes) -> torch.Tensor:
-    return token_log_distributions(policy, response_states(policy.transformer, episodes))
+    return token_log_distributions(policy, response_states(policy, episodes))
 
 
 # KL
@@ -72,7 +73,9 @@ def test_kl_of_sequences_equals_the_sum_over_all_sequences(build_tiny_policy):
     for prompt in ([1], [1, 3, 4, 3]):
         episodes = episodes_of([prompt] * len(responses), responses)
         ours, theirs = (distributions_of(model, episodes) for model in (policy, ref_policy))
-        logprobs, ref_logprobs = (logprobs_of(d, episodes.response_ids) for d in (ours, theirs))
+        logprobs, ref_logprobs = (
+            episodes.by_response(logprobs_of(d, episodes.tokens)) for d in (ours, theirs)
+        )
         log_p, log_q = ((x * episodes.mask).sum(1) for x in (logprobs, ref_logprobs))
         p = log_p.exp()
         assert p.sum().item() == pytest.approx(1, abs=1e-5)
@@ -80,7 +83,7 @@ def test_kl_of_sequences_equals_the_sum_over_all_sequences(build_tiny_policy):
         assert kl > 0.5
         # Both are unbiased: their expectations over the policy's responses are the KL.
         exact, sampled = (
-            exact_kl(ours, theirs, episodes.mask),
+            episodes.by_response(exact_token_kl(ours, theirs)).sum(1),
             sampled_kl(logprobs, ref_logprobs, episodes.mask),
         )
         assert (p * exact).sum().item() == pytest.approx(kl, rel=1e-5)
@@ -97,9 +100,10 @@ def test_kl_counts_response_tokens_only(build_tiny_policy, ragged_prompts):
     policy, ref_policy = build_tiny_policy(1), build_tiny_policy(2)
     responses = [[3, EOS], [4, 0, 0, 5], [EOS], [1, 9, 8, 7, 6, EOS], [10], [0, EOS]]
     episodes = episodes_of(ragged_prompts, responses)
-    exact = exact_kl(
-        distributions_of(policy, episodes), distributions_of(ref_policy, episodes), episodes.mask
+    per_token = exact_token_kl(
+        distributions_of(policy, episodes), distributions_of(ref_policy, episodes)
     )
+    exact = episodes.by_response(per_token).sum(1)
     for row, (prompt, response) in enumerate(zip(ragged_prompts, responses, strict=True)):
         ids = torch.tensor([[*prompt, *response]])
         ours, theirs = (m(ids).logits[0].log_softmax(-1) for m in (policy, ref_policy))
@@ -110,13 +114,11 @@ def test_kl_counts_response_tokens_only(build_tiny_policy, ragged_prompts):
 
 @pytest.mark.parametrize("garbage", [NAN, math.inf, -math.inf, 1e30])
 def test_garbage_in_the_padding_does_not_reach_the_kl(garbage):
-    logits, ref_logits = torch.randn(2, 4, 6, 5, generator=torch.Generator().manual_seed(0))
-    ours, theirs = logits.log_softmax(-1), ref_logits.log_softmax(-1)
-    dirty = torch.where(MASK[..., None], ours, garbage)
-    assert torch.equal(exact_kl(dirty, theirs, MASK), exact_kl(ours, theirs, MASK))
-    clean = sampled_kl(ours[..., 0], theirs[..., 0], MASK)
-    assert torch.equal(sampled_kl(dirty[..., 0], theirs[..., 0], MASK), clean)
-    assert clean[1].item() == pytest.approx((ours - theirs)[1, 0, 0].item())
+    logprobs, ref_logprobs = numbers(1), numbers(2)
+    clean = sampled_kl(logprobs, ref_logprobs, MASK)
+    dirty = with_garbage(logprobs, garbage)
+    assert torch.equal(sampled_kl(dirty, ref_logprobs, MASK), clean)
+    assert clean[1].item() == pytest.approx((logprobs - ref_logprobs)[1, 0].item())
 
 
 # Episodes
@@ -136,6 +138,26 @@ def test_episodes_by_hand():
     assert chosen.sequences == [episodes.sequences[2], episodes.sequences[0]]
     for name in ("input_ids", "prompt_lengths", "lengths", "response_ids", "mask", "is_cut"):
         assert torch.equal(getattr(chosen, name), getattr(episodes, name)[[2, 0]])
+    shorter = episodes.select(torch.tensor([1]))
+    assert shorter.input_ids.tolist() == [[1, 7, 0, 0]]  # as wide as the longest
+    assert episodes.tokens.tolist() == [6, 2, 7, 0, 0, 8, 9, 2]
+    numbered = episodes.by_response(torch.arange(1, 9))
+    assert numbered.tolist() == [[1, 2, 0], [3, 4, 5], [6, 7, 8]]
+
+
+def test_pieces_hold_all_episodes_by_length(build_tiny_policy, monkeypatch):
+    policy = build_tiny_policy()
+    monkeypatch.setattr("overopt.ppo.policy.PIECE_SIZE", 2)
+    prompts, responses = [[1, 3, 4], [1], [1, 5], [1]], [[6, EOS], [EOS], [8, 9, EOS], [7, EOS]]
+    episodes = episodes_of(prompts, responses)
+    pieces = episodes.pieces(policy)
+    assert [rows.tolist() for rows, _ in pieces] == [[1, 3], [0, 2]]
+    assert [piece.input_ids.shape for _, piece in pieces] == [(2, 3), (2, 5)]
+    for rows, piece in pieces:
+        assert piece.sequences == [episodes.sequences[row] for row in rows.tolist()]
+    assert in_order([(rows, piece.lengths) for rows, piece in pieces]).tolist() == [2, 1, 3, 2]
+    monkeypatch.setattr("overopt.ppo.policy.PIECE_SIZE", 4)
+    assert episodes.pieces(policy)[0][1] is episodes
 
 
 @torch.no_grad()

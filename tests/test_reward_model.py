@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from overopt.errors import UserError
+from overopt.hidden_states import Sequences
 from overopt.job import Job
 from overopt.models import build_reward_model, load_reward_model, save_model
 from overopt.reward_model import training
@@ -91,10 +92,10 @@ def test_scores_equal_those_of_transformers_on_padded_batches(build_tiny_reward_
     lengths = torch.tensor([len(row) for row in sequences])
     is_token = torch.arange(ids.shape[1]) < lengths[:, None]
     expected = reward_model(ids, attention_mask=is_token.long()).logits.squeeze(1)
-    scores = score_batch(reward_model, ids, lengths)
+    scores = score_batch(reward_model, Sequences.whole(ids), lengths)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
     garbage = torch.where(is_token, ids, torch.as_tensor(rng.integers(0, 11, ids.shape)))
-    assert torch.equal(score_batch(reward_model, garbage, lengths), scores)
+    assert torch.equal(score_batch(reward_model, Sequences.whole(garbage), lengths), scores)
 
 
 def test_the_order_of_sequences_is_kept(build_tiny_reward_model):

@@ -21,13 +21,8 @@ from overopt.policy.config import SamplerChoice
 from overopt.policy.logprobs import response_logprobs
 from overopt.policy.samplers import NativeSampler, load_sampler
 from overopt.policy.sampling import sample_responses
-from overopt.ppo.policy import (
-    Episodes,
-    backbone_of,
-    logprobs_of,
-    response_states,
-    token_log_distributions,
-)
+from overopt.ppo.policy import Episodes
+from overopt.ppo.policy import response_logprobs as trainers_logprobs
 from overopt.training_config import TextConfig
 
 EOS = 2
@@ -166,9 +161,7 @@ def test_logprobs_are_those_of_the_trainers_forward(vllm, folder, ragged_prompts
     sampler, responses = sampled(folder, prompts)
     episodes = Episodes.of(prompts, responses)
     with torch.no_grad():
-        states = response_states(backbone_of(sampler.policy), episodes)
-        distributions = token_log_distributions(sampler.policy, states)
-    expected = logprobs_of(distributions, episodes.response_ids).masked_fill(~episodes.mask, 0.0)
+        expected = trainers_logprobs(sampler.policy, episodes)
     width = expected.shape[1]
     torch.testing.assert_close(responses.logprobs[:, :width], expected, atol=1e-6, rtol=0)
     assert (responses.logprobs[:, width:] == 0).all()

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from overopt.architecture import FILLER_ID, Policy, backbone_of, vocabulary_logits, vocabulary_size
+from overopt.architecture import FILLER_ID, Policy, vocabulary_logits, vocabulary_size
+from overopt.hidden_states import states_at
 from overopt.tokens import join, pad_right
 
 CHUNK_BYTES = 2**30
@@ -37,15 +39,17 @@ def _of_chunk(
     policy: Policy, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
 ) -> torch.Tensor:
     device = policy.device
-    input_ids = torch.as_tensor(pad_right(join(prompts, responses), FILLER_ID), device=device)
-    response_ids = torch.as_tensor(pad_right(responses, FILLER_ID), device=device)
-    prompt_lengths = torch.as_tensor([len(prompt) for prompt in prompts], device=device)
-    lengths = torch.as_tensor([len(response) for response in responses], device=device)
-    hidden = backbone_of(policy)(input_ids=input_ids, use_cache=False).last_hidden_state
-    # The state at position prompt_length - 1 + t predicts response token t.
-    steps = torch.arange(response_ids.shape[1], device=device)
-    positions = (prompt_lengths[:, None] - 1 + steps).clamp(max=hidden.shape[1] - 1)
-    states = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[2]))
+    input_ids = pad_right(join(prompts, responses), FILLER_ID)
+    columns = np.arange(input_ids.shape[1])
+    starts = np.array([len(prompt) for prompt in prompts])[:, None]
+    ends = starts + np.array([len(response) for response in responses])[:, None]
+    places = np.flatnonzero((columns >= starts) & (columns < ends))
+    tokens = torch.as_tensor(input_ids.flatten()[places], device=device)
+    # The state at one token predicts the next.
+    read = torch.as_tensor(places - 1, device=device)
+    states = states_at(policy, torch.as_tensor(input_ids, device=device), read)
     distributions = F.log_softmax(vocabulary_logits(policy, states).float(), dim=-1)
-    logprobs = distributions.gather(2, response_ids[..., None]).squeeze(2)
-    return logprobs.masked_fill(steps >= lengths[:, None], 0.0)
+    logprobs = torch.zeros(len(responses), max(map(len, responses)), device=device)
+    mask = torch.arange(logprobs.shape[1]) < torch.as_tensor(ends - starts)
+    logprobs[mask.to(device)] = distributions.gather(1, tokens[:, None]).squeeze(1)
+    return logprobs

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from overopt.architecture import (
     FILLER_ID,
     Policy,
-    backbone_of,
     require_room,
     vocabulary_logits,
 )
 from overopt.errors import UserError
+from overopt.hidden_states import states_at
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
 from overopt.lora import add_adapters, merge_adapters
@@ -50,11 +50,13 @@ def response_loss(
     `input_ids` (B, S) padded on the right; `prompt_lengths` and `lengths` (B,) count the tokens
     of the prompt and of prompt and response. Prompt tokens and padding carry no loss.
     """
-    hidden = backbone_of(policy)(input_ids=input_ids[:, :-1], use_cache=False).last_hidden_state
     positions = torch.arange(1, input_ids.shape[1], device=input_ids.device)
     is_response = (positions >= prompt_lengths[:, None]) & (positions < lengths[:, None])
-    logits = vocabulary_logits(policy, hidden[is_response])
-    return F.cross_entropy(logits.float(), input_ids[:, 1:][is_response])
+    read = is_response.flatten().nonzero().squeeze(1)
+    # The state at one token predicts the next.
+    states = states_at(policy, input_ids[:, :-1], read)
+    logits = vocabulary_logits(policy, states)
+    return F.cross_entropy(logits.float(), input_ids[:, 1:].flatten()[read])
 
 
 class LanguageModelLoss(torch.nn.Module):

@@ -7,16 +7,17 @@ import numpy as np
 import torch
 
 from overopt.accelerator import body_precision
-from overopt.architecture import Policy, backbone_of
+from overopt.architecture import Policy
 from overopt.policy.sampling import sample_responses
 from overopt.ppo.policy import (
     Episodes,
+    in_order,
     logprobs_of,
     repeat_prompts,
     response_states,
     token_log_distributions,
 )
-from overopt.ppo.sequence_kl import exact_kl, sampled_kl
+from overopt.ppo.sequence_kl import exact_token_kl, sampled_kl
 from overopt.processes import Processes
 from overopt.reward_model.scorer import Scorer
 from overopt.training_config import Precision
@@ -80,14 +81,16 @@ class Evaluator:
 
     def _kl(self, policy: Policy, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
         """Exact and sampled KL of each response, nats per sequence."""
-        exact: list[torch.Tensor] = []
-        sampled: list[torch.Tensor] = []
-        for chunk in episodes.chunks(policy):
+        exact: list[tuple[torch.Tensor, torch.Tensor]] = []
+        sampled: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for rows, piece in episodes.pieces(policy):
             ours, theirs = (
-                token_log_distributions(model, response_states(backbone_of(model), chunk))
+                token_log_distributions(model, response_states(model, piece))
                 for model in (policy, self.ref_policy)
             )
-            exact.append(exact_kl(ours, theirs, chunk.mask))
-            logprobs, ref_logprobs = (logprobs_of(p, chunk.response_ids) for p in (ours, theirs))
-            sampled.append(sampled_kl(logprobs, ref_logprobs, chunk.mask))
-        return torch.cat(exact), torch.cat(sampled)
+            exact.append((rows, piece.by_response(exact_token_kl(ours, theirs)).sum(1)))
+            logprobs, ref_logprobs = (
+                piece.by_response(logprobs_of(p, piece.tokens)) for p in (ours, theirs)
+            )
+            sampled.append((rows, sampled_kl(logprobs, ref_logprobs, piece.mask)))
+        return in_order(exact), in_order(sampled)

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from overopt.accelerator import to_device
-from overopt.architecture import FILLER_ID, Policy, backbone_of, state_size, vocabulary_logits
+from overopt.architecture import FILLER_ID, Policy, state_size, vocabulary_logits
+from overopt.hidden_states import states_at
 from overopt.policy.sampling import Responses
 from overopt.processes import Processes
 from overopt.tokens import pad_right
@@ -15,6 +18,8 @@ from overopt.tokens import pad_right
 LARGEST_LOGITS = 2**27
 """Logits that are held at once where many episodes are read: 0.5 GB in fp32. The embedded world's
 are fewer; over 50,000 words it is 55 responses of 48 tokens."""
+PIECE_SIZE = 64
+"""Episodes that a processor reads at once: they are of like length, and stay in its cache."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Episodes:
     ----------
     sequences : prompt and response joined, one list of token ids per response.
     input_ids : int64 (B, S), the sequences, right-padded.
-    prompt_lengths : int64 (B,).
+    prompt_lengths : int64 (B,), on the CPU.
     lengths : int64 (B,), response tokens, `<eos>` included.
     response_ids : int64 (B, T), right-padded; T is the longest response.
     is_cut : bool (B,), where the limit came before `<eos>`; one that ends there is not cut.
@@ -50,7 +55,7 @@ class Episodes:
         return cls(
             sequences=sequences,
             input_ids=torch.as_tensor(pad_right(sequences, FILLER_ID), device=device),
-            prompt_lengths=torch.as_tensor([len(prompt) for prompt in prompts], device=device),
+            prompt_lengths=torch.as_tensor([len(prompt) for prompt in prompts]),
             lengths=responses.lengths,
             response_ids=responses.ids[:, :longest],
             is_cut=responses.is_cut,
@@ -68,13 +73,38 @@ class Episodes:
         positions = torch.arange(self.response_ids.shape[1], device=self.lengths.device)
         return positions < self.lengths[:, None]
 
+    @cached_property
+    def token_index(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of every response token, row by row, (N,): its place in the flattened `input_ids`, and
+        in a flattened (B, T). Reckoned on the CPU: a GPU need not be waited for.
+        """
+        prompt_lengths = self.prompt_lengths.numpy()
+        num_tokens = np.array([len(sequence) for sequence in self.sequences]) - prompt_lengths
+        row = np.repeat(np.arange(len(num_tokens)), num_tokens)
+        step = np.arange(len(row)) - np.repeat(num_tokens.cumsum() - num_tokens, num_tokens)
+        places = row * self.input_ids.shape[1] + prompt_lengths[row] + step
+        slots = row * self.response_ids.shape[1] + step
+        device = self.lengths.device
+        return to_device(torch.as_tensor(places), device), to_device(torch.as_tensor(slots), device)
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """Ids of the response tokens, row by row, (N,)."""
+        return self.input_ids.flatten()[self.token_index[0]]
+
+    def by_response(self, of_tokens: torch.Tensor) -> torch.Tensor:
+        """From a number of every response token, (N,), to (B, T), 0 at padding."""
+        flat = of_tokens.new_zeros(self.response_ids.numel())
+        return flat.index_copy(0, self.token_index[1], of_tokens).view(self.response_ids.shape)
+
     def select(self, rows: torch.Tensor) -> "Episodes":
         """These episodes only; `rows` on the CPU."""
         own = to_device(rows, self.lengths.device)
+        sequences = [self.sequences[row] for row in rows.tolist()]
         return Episodes(
-            sequences=[self.sequences[row] for row in rows.tolist()],
-            input_ids=self.input_ids[own],
-            prompt_lengths=self.prompt_lengths[own],
+            sequences=sequences,
+            input_ids=self.input_ids[own, : max(map(len, sequences))],
+            prompt_lengths=self.prompt_lengths[rows],
             lengths=self.lengths[own],
             response_ids=self.response_ids[own],
             is_cut=self.is_cut[own],
@@ -86,41 +116,49 @@ class Episodes:
             return self
         return self.select(torch.as_tensor(processes.shares(len(self.sequences))[processes.rank]))
 
-    def chunks(self, policy: Policy) -> list["Episodes"]:
-        """These episodes, in parts of which the logits of all response tokens fit into memory."""
+    def pieces(self, policy: Policy) -> list[tuple[torch.Tensor, "Episodes"]]:
+        """Rows, on the CPU, and their episodes: parts of like length that a policy reads at once.
+
+        Little padding is computed, and the logits of all response tokens of a part fit into memory.
+        A GPU reads as many as fit.
+        """
         num_logits = self.response_ids.shape[1] * int(policy.config.vocab_size)
         size = max(1, LARGEST_LOGITS // num_logits)
+        if policy.device.type == "cpu":
+            size = min(size, PIECE_SIZE)
         if len(self.sequences) <= size:
-            return [self]
-        return [self.select(rows) for rows in torch.arange(len(self.sequences)).split(size)]
+            return [(torch.arange(len(self.sequences)), self)]
+        lengths = torch.as_tensor([len(sequence) for sequence in self.sequences])
+        order = lengths.argsort(stable=True)
+        return [(rows, self.select(rows)) for rows in order.split(size)]
 
 
-def response_states(backbone: torch.nn.Module, episodes: Episodes) -> torch.Tensor:
-    """Hidden states (B, T, D) from which each response token is predicted.
+def in_order(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """Results of `Episodes.pieces`, each with its rows, put together again."""
+    order = torch.cat([rows for rows, _ in parts]).argsort()
+    results = torch.cat([result for _, result in parts])
+    return results[to_device(order, results.device)]
 
-    The state at position prompt_length - 1 + t predicts response token t. At padding the state
-    is one of some other position; whoever reads it masks it.
-    """
-    hidden = backbone(input_ids=episodes.input_ids, use_cache=False).last_hidden_state
-    steps = torch.arange(episodes.response_ids.shape[1], device=hidden.device)
-    positions = (episodes.prompt_lengths[:, None] - 1 + steps).clamp(max=hidden.shape[1] - 1)
-    return hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[2]))
+
+def response_states(policy: Policy, episodes: Episodes) -> torch.Tensor:
+    """Hidden states (N, D) from which the response tokens are predicted: those one token before."""
+    return states_at(policy, episodes.input_ids, episodes.token_index[0] - 1)
 
 
 def token_log_distributions(policy: Policy, states: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities of every token of the vocabulary, (B, T, V), in fp32."""
+    """Log-probabilities of every token of the vocabulary, (N, V), in fp32."""
     return F.log_softmax(vocabulary_logits(policy, states).float(), dim=-1)
 
 
-def logprobs_of(log_distributions: torch.Tensor, response_ids: torch.Tensor) -> torch.Tensor:
-    """Log-probability of each response token, (B, T), nats."""
-    return log_distributions.gather(2, response_ids[..., None]).squeeze(2)
+def logprobs_of(log_distributions: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each token, (N,), nats."""
+    return log_distributions.gather(1, tokens[:, None]).squeeze(1)
 
 
 def response_logprobs(policy: Policy, episodes: Episodes) -> torch.Tensor:
-    """Log-probability of each response token under a policy, (B, T), nats."""
-    states = response_states(backbone_of(policy), episodes)
-    return logprobs_of(token_log_distributions(policy, states), episodes.response_ids)
+    """Log-probability of each response token under a policy, (B, T), nats, 0 at padding."""
+    distributions = token_log_distributions(policy, response_states(policy, episodes))
+    return episodes.by_response(logprobs_of(distributions, episodes.tokens))
 
 
 class PolicyWithValueHead(torch.nn.Module):
@@ -139,16 +177,16 @@ class PolicyWithValueHead(torch.nn.Module):
     def forward(
         self, episodes: Episodes, *, is_trunk_frozen: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities of the response tokens and values before them, both (B, T).
+        """Log-probabilities of the response tokens and values before them, (B, T), 0 at padding.
 
         With a frozen trunk only the value head gets gradients.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_trunk_frozen):
-            states = response_states(backbone_of(self.policy), episodes)
-        logprobs = logprobs_of(token_log_distributions(self.policy, states), episodes.response_ids)
+            states = response_states(self.policy, episodes)
+        logprobs = logprobs_of(token_log_distributions(self.policy, states), episodes.tokens)
         with torch.autocast(states.device.type, enabled=False):  # in fp32 whatever the body is in
             values = self.value_head(states.float()).squeeze(-1)
-        return logprobs, values
+        return episodes.by_response(logprobs), episodes.by_response(values)
 
 
 def mini_batches(

@@ -1,23 +1,23 @@
 """KL of a policy from the initial policy, measured on the policy's own responses.
 
-Shapes: B = responses, T = response tokens, right-padded, V = vocabulary; `mask` (B, T) is True on
-response tokens. Prompt tokens never count.
+Shapes: B = responses, T = response tokens, right-padded, N = response tokens of all responses,
+V = vocabulary; `mask` (B, T) is True on response tokens. Prompt tokens never count.
 """
 
 import torch
 
 
-def exact_kl(
-    log_distributions: torch.Tensor, ref_log_distributions: torch.Tensor, mask: torch.Tensor
+def exact_token_kl(
+    log_distributions: torch.Tensor, ref_log_distributions: torch.Tensor
 ) -> torch.Tensor:
-    """KL of each response, nats per sequence, (B,): at every sampled prefix the full-vocabulary
-    sum_v pi(v) (log pi(v) - log pi_ref(v)), summed over the response's tokens.
+    """KL at every sampled prefix, nats, (N,): the full-vocabulary
+    sum_v pi(v) (log pi(v) - log pi_ref(v)).
 
-    Unbiased for KL(pi || pi_ref) of sequences when the responses are samples of pi, with less
-    variance than the log-ratio of the sampled tokens; never clamped. Inputs (B, T, V).
+    Summed over the tokens of a response it is unbiased for KL(pi || pi_ref) of sequences when the
+    responses are samples of pi, with less variance than the log-ratio of the sampled tokens; never
+    clamped. Inputs (N, V).
     """
-    per_token = (log_distributions.exp() * (log_distributions - ref_log_distributions)).sum(-1)
-    return torch.where(mask, per_token, 0.0).sum(1)
+    return (log_distributions.exp() * (log_distributions - ref_log_distributions)).sum(-1)
 
 
 def sampled_kl(

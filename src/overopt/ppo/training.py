@@ -26,7 +26,7 @@ from overopt.optimization import DivergedError
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.ppo.config import PPOConfig
 from overopt.ppo.evaluation import Evaluator
-from overopt.ppo.policy import Episodes, response_logprobs
+from overopt.ppo.policy import Episodes, in_order, response_logprobs
 from overopt.ppo.rewards import generalized_advantages, masked_whiten, token_rewards
 from overopt.ppo.sequence_kl import sampled_kl
 from overopt.ppo.update import Rollout, Updater
@@ -236,13 +236,18 @@ class PPOTrainer:
 
     def _read(self, episodes: Episodes) -> tuple[torch.Tensor, ...]:
         """Log-probabilities, values, reference log-probabilities, and scores of the proxy RM."""
-        chunks = episodes.chunks(self.policy)
+        module = self._updater.module
+        pieces = episodes.pieces(self.policy)
         with body_precision(self._updater.precision, self._updater.device):
-            read = [self._updater.module(chunk) for chunk in chunks]
-            reference = [response_logprobs(self._ref_policy, chunk) for chunk in chunks]
-        logprobs, values = (torch.cat(parts) for parts in zip(*read, strict=True))
+            read = [
+                (*module(piece), response_logprobs(self._ref_policy, piece)) for _, piece in pieces
+            ]
+        rows = [rows for rows, _ in pieces]
+        logprobs, values, reference = (
+            in_order(list(zip(rows, parts, strict=True))) for parts in zip(*read, strict=True)
+        )
         scores = torch.as_tensor(self._proxy_rm.score(*episodes.parts))
-        return logprobs, values, torch.cat(reference), scores.to(logprobs.device)
+        return logprobs, values, reference, scores.to(logprobs.device)
 
 
 def _finite(measured: dict[str, list[float]], step: int) -> dict[str, list[float]]:

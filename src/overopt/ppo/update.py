@@ -142,16 +142,21 @@ class Updater:
         self, rollout: Rollout, rows: np.ndarray, is_warmup: bool, is_first: bool
     ) -> Losses:
         """Losses of a minibatch, from the shares of all processes and passes."""
-        passes = shares_of(rows, self.processes, self._execution)
+        passes = [
+            (torch.as_tensor(share)[piece], episodes)
+            for share in shares_of(rows, self.processes, self._execution)
+            for piece, episodes in rollout.episodes.select(torch.as_tensor(share)).pieces(
+                self.module.policy
+            )
+        ]
         losses: list[torch.Tensor] = []
-        for index, share in enumerate(passes):
-            own = torch.as_tensor(share)
+        for index, (own, episodes) in enumerate(passes):
             on_its_device = own.to(rollout.logprobs.device)
-            weight = float(rollout.num_tokens[share].sum() / rollout.num_tokens[rows].sum())
+            weight = float(rollout.num_tokens[own].sum() / rollout.num_tokens[rows].sum())
             is_last = index == len(passes) - 1
             with contextlib.nullcontext() if is_last else self._accelerator.no_sync(self._prepared):
                 of_share, logprobs = self._prepared(
-                    rollout.episodes.select(own),
+                    episodes,
                     rollout.logprobs[on_its_device],
                     rollout.advantages[on_its_device],
                     rollout.returns[on_its_device],
@@ -161,7 +166,7 @@ class Updater:
                     _check_ratio(
                         logprobs,
                         rollout.logprobs[on_its_device],
-                        rollout.episodes.mask[on_its_device],
+                        episodes.mask,
                         MAX_RATIO_ERROR[self.precision],
                     )
                 self._accelerator.backward(of_share.total * weight * self.processes.number)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from overopt.architecture import FILLER_ID, RewardModel
 from overopt.errors import UserError
+from overopt.hidden_states import Sequences
 from overopt.job import Job
 from overopt.job_outputs import STATE_FILE
 from overopt.lora import add_adapters, merge_adapters
@@ -64,9 +65,16 @@ class ComparisonLoss(torch.nn.Module):
         super().__init__()
         self.reward_model = reward_model
 
-    def forward(self, input_ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        starts: torch.Tensor,
+        start_of: torch.Tensor,
+        ids: torch.Tensor,
+        lengths: torch.Tensor,
+    ) -> torch.Tensor:
         """Mean loss (nats per comparison); the first half of the rows are the chosen ones."""
-        return pairwise_loss(*score_batch(self.reward_model, input_ids, lengths).chunk(2))
+        sequences = Sequences(starts, start_of, ids)
+        return pairwise_loss(*score_batch(self.reward_model, sequences, lengths).chunk(2))
 
 
 def train_on_comparisons(
@@ -82,11 +90,9 @@ def train_on_comparisons(
     """
     optimization = settings.optimization
     batch_size = min(optimization.batch_size, max(8, len(comparisons) // 16))
-    chosen, chosen_lengths = _padded(comparisons.chosen)
-    rejected, rejected_lengths = _padded(comparisons.rejected)
-    width = torch.maximum(chosen_lengths, rejected_lengths)
+    ids, lengths, shared = _side_by_side(comparisons)
     batches = length_bucketed_batches(
-        width.numpy(),
+        lengths.amax(0).numpy(),
         batch_size,
         optimization.num_epochs,
         numpy_generator(settings.seed, "batches"),
@@ -98,9 +104,10 @@ def train_on_comparisons(
         )
 
     def tensors(rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-        longest = int(width[rows].max())
-        columns = [_columns(side[rows], longest) for side in (chosen, rejected)]
-        return torch.cat(columns), torch.cat([chosen_lengths[rows], rejected_lengths[rows]])
+        start, longest = int(shared[rows].min()), int(lengths[:, rows].max())
+        responses = ids[:, rows, start:longest].flatten(0, 1)
+        start_of = torch.arange(len(rows)).repeat(2)
+        return ids[0, rows, :start], start_of, responses, lengths[:, rows].flatten()
 
     return train(
         ComparisonLoss(reward_model),
@@ -112,14 +119,18 @@ def train_on_comparisons(
     )
 
 
-def _padded(sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    lengths = torch.as_tensor([len(sequence) for sequence in sequences])
-    return torch.as_tensor(pad_right(sequences, FILLER_ID)), lengths
+def _side_by_side(
+    comparisons: TokenizedComparisons,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids (2, N, S) and lengths (2, N) of chosen and rejected; how many tokens both start with.
 
-
-def _columns(input_ids: torch.Tensor, width: int) -> torch.Tensor:
-    """Exactly `width` columns: cut the padding, or add some."""
-    return F.pad(input_ids[:, :width], (0, width - input_ids[:, :width].shape[1]), value=FILLER_ID)
+    The last token of either is never counted as shared, even where the two are equal.
+    """
+    both = [*comparisons.chosen, *comparisons.rejected]
+    ids = torch.as_tensor(pad_right(both, FILLER_ID)).unflatten(0, (2, -1))
+    lengths = torch.as_tensor([len(sequence) for sequence in both]).unflatten(0, (2, -1))
+    num_equal = (ids[0] == ids[1]).cumprod(1).sum(1)
+    return ids, lengths, torch.minimum(num_equal, lengths.amin(0) - 1)
 
 
 def score_differences(reward_model: RewardModel, comparisons: TokenizedComparisons) -> np.ndarray:
