@@ -1,11 +1,13 @@
 """Best-of-n against the average over all subsets of the pool."""
 
+from fractions import Fraction
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pytest
 
-from overopt.best_of_n import best_of_n_scores, best_of_n_weights
+from overopt.best_of_n import PROMPTS_AT_ONCE, best_of_n_scores, best_of_n_weights
 
 NS = [1, 2, 3, 5, 8]
 
@@ -80,6 +82,42 @@ def test_weights_are_probabilities_also_for_a_large_pool() -> None:
     assert np.isfinite(weights).all() and (weights >= 0).all()
     np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-12)
     np.testing.assert_allclose(weights[-1], np.array([1, 1000, 12_500, 12_600]) / 12_600)
+
+
+@pytest.mark.parametrize("has_ties", [False, True])
+def test_leaving_low_ranks_out_is_not_seen(has_ties: bool) -> None:
+    """At every n of a pool, against the formula in exact integers."""
+    rng, number = np.random.default_rng(0), 400
+    proxy, gold = rng.normal(size=(2, number))
+    proxy = proxy.round(1) if has_ties else proxy
+    result = scores_of(proxy[None], gold[None], list(range(1, number + 1)))[0]
+    # Ties share their weight, so their scores can share their mean.
+    shared = {p: sum(map(Fraction, gold[proxy == p])) / int((proxy == p).sum()) for p in proxy}
+    ranked = [shared[p] for p in np.sort(proxy)]
+    for n in range(1, number + 1):
+        exact = sum(comb(i, n - 1) * score for i, score in enumerate(ranked)) / comb(number, n)
+        assert result[n - 1] == pytest.approx(float(exact), abs=1e-14)
+
+
+def test_weights_of_a_large_pool_are_exact() -> None:
+    number, ns = 12_600, [1, 2, 300, 12_000]
+    weights = best_of_n_weights(number, ns)
+    for column, n in enumerate(ns):
+        for i in (12_600, 12_599, 12_500, 9_000, 301):
+            exact = float(Fraction(comb(i - 1, n - 1), comb(number, n)))
+            assert weights[i - 1, column] == pytest.approx(exact, rel=1e-12, abs=1e-300)
+
+
+def test_prompts_and_ns_do_not_depend_on_each_other() -> None:
+    rng, ns = np.random.default_rng(0), [1000, 1, 40, 999, 1, 5]
+    proxy, gold = rng.normal(size=(2, PROMPTS_AT_ONCE + 3, 1000))
+    together = best_of_n_scores(proxy, {"gold": gold, "proxy": proxy}, ns)
+    for prompt in (0, PROMPTS_AT_ONCE - 1, PROMPTS_AT_ONCE, PROMPTS_AT_ONCE + 2):
+        for column, n in enumerate(ns):
+            row = slice(prompt, prompt + 1)
+            alone = best_of_n_scores(proxy[row], {"gold": gold[row], "proxy": proxy[row]}, [n])
+            for name, values in alone.items():
+                assert together[name][prompt, column] == pytest.approx(values.item(), abs=1e-14)
 
 
 def test_keeps_no_trace_of_single_precision() -> None:

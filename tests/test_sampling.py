@@ -1,7 +1,7 @@
-"""The sampler: samples of the policy itself, with its log-probabilities, checked by transformers.
+"""
+The sampler: samples of the policy itself, with its log-probabilities, checked by transformers.
 
-Not promised: that the responses to a list of prompts stay the same under another `batch_size`
-(batches share one generator, so that what a row draws depends on the rows beside it).
+What a row draws does not depend on the rows beside it, but for rounding.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import yaml
 from scipy.stats import chisquare
 
 from overopt.models import build_policy
-from overopt.policy import batch_size, gpt2_decoder, sampling
+from overopt.policy import batch_size, decoders, gpt2_decoder, sampling
 from overopt.policy.batch_size import cache_bytes_per_token, sampling_batch_size
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.tokens import pad_right
@@ -89,13 +89,14 @@ def assert_well_formed(responses: Responses, max_response_tokens: int) -> None:
 def compactions(monkeypatch) -> list[int]:
     """Sizes of the cache after each removal of finished rows."""
     kept_rows: list[int] = []
-    keep = gpt2_decoder.GPT2Decoder.keep
+    select = gpt2_decoder.GPT2Decoder.select
 
-    def counting_keep(self, rows):
-        kept_rows.append(len(rows))
-        keep(self, rows)
+    def counting_select(self, rows):
+        if len(rows) < len(self._num_padding):  # not where prompts are repeated
+            kept_rows.append(len(rows))
+        select(self, rows)
 
-    monkeypatch.setattr(gpt2_decoder.GPT2Decoder, "keep", counting_keep)
+    monkeypatch.setattr(gpt2_decoder.GPT2Decoder, "select", counting_select)
     return kept_rows
 
 
@@ -124,6 +125,31 @@ def test_logprobs_with_prompts_of_one_length(build_tiny_policy, compactions):
         expected = forward_logprobs(policy, prompt, response)
         sampled = responses.logprobs[row, : len(response)]
         torch.testing.assert_close(sampled, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("has_own_decoder", [True, False])
+def test_each_prompt_is_read_once(
+    build_tiny_policy, ragged_prompts, compactions, monkeypatch, has_own_decoder
+):
+    """And its rows draw what each draws alone, from the same random numbers."""
+    monkeypatch.setattr(decoders, "has_this_layout", lambda policy: has_own_decoder)
+    policy = build_tiny_policy(3)
+    prompts = [ragged_prompts[row] for row in np.random.default_rng(0).integers(0, 5, 60)]
+    alone = sample_responses(policy, prompts, 12, rng(), batch_size=1)
+    read: list[list[int]] = []
+
+    def reading_decoder(policy, prompts, max_response_tokens):
+        read.extend(map(list, prompts))
+        return decoders.decoder_of(policy, prompts, max_response_tokens)
+
+    monkeypatch.setattr(sampling, "decoder_of", reading_decoder)
+    together = sample_responses(policy, prompts, 12, rng(), batch_size=60)
+    assert sorted(read) == sorted(ragged_prompts[:5])
+    assert bool(compactions) == has_own_decoder
+    assert len(set(together.lengths.tolist())) > 5
+    assert torch.equal(together.ids, alone.ids)
+    assert torch.equal(together.is_cut, alone.is_cut)
+    torch.testing.assert_close(together.logprobs, alone.logprobs, atol=1e-5, rtol=0)
 
 
 def test_a_finished_row_stays_finished(build_tiny_policy, ragged_prompts):

@@ -30,8 +30,8 @@ class Decoder(Protocol):
         """Append one token (B,) to each row; logits (B, V) of the next."""
         ...
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Drop every row but these."""
+    def select(self, rows: torch.Tensor) -> None:
+        """Go on with these rows, one of them several times where it is repeated."""
         ...
 
 
@@ -73,8 +73,8 @@ class CacheDecoder:
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], dim=1)
         return self._forward(tokens[:, None], position[:, None])
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Drop every row of the cache but these."""
+    def select(self, rows: torch.Tensor) -> None:
+        """Go on with these rows of the cache, one of them several times where it is repeated."""
         self._cache.batch_select_indices(rows)
         self._mask, self._num_padding = self._mask[rows], self._num_padding[rows]
 

@@ -77,10 +77,16 @@ class GPT2Decoder:
             ).permute(2, 0, 3, 1, 4)
             self._keys[layer][:length] = key.permute(2, 0, 1, 3)
             self._values[layer][:length] = value.permute(2, 0, 1, 3)
+            is_causal = mask is None
+            if block is self._blocks[-1]:
+                # Logits are read at the last position alone, which sees every other: no more is
+                # needed of this block but its keys and values.
+                query, hidden, is_causal = query[:, :, -1:], hidden[:, -1:], False
+                mask = None if mask is None else mask[:, :, -1:]
             attended = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, is_causal=mask is None
+                query, key, value, attn_mask=mask, is_causal=is_causal
             )
-            attended = attended.transpose(1, 2).reshape(num_rows, length, -1)
+            attended = attended.transpose(1, 2).flatten(2)
             hidden = _finish_block(block, hidden, attended)
         return self._policy.lm_head(transformer.ln_f(hidden[:, -1]))
 
@@ -106,8 +112,8 @@ class GPT2Decoder:
         self._length += 1
         return self._policy.lm_head(transformer.ln_f(hidden))
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Drop every row of the cache but these."""
+    def select(self, rows: torch.Tensor) -> None:
+        """Go on with these rows of the cache, one of them several times where it is repeated."""
         for cache in (self._keys, self._values):
             for layer, old in enumerate(cache):
                 kept = old.new_empty(old.shape[0], len(rows), *old.shape[2:])

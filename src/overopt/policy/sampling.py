@@ -6,8 +6,9 @@ policy itself, so their log-probabilities and the KL mean what the paper's d mea
 `generate` of transformers is the oracle in the tests.
 
 Every response has random numbers of its own, drawn before the loop: what a row draws does not
-depend on when other rows end, and several processes can share a batch. On a GPU the loop does not
-wait for the device at every step: whether rows have ended is asked every few steps.
+depend on when other rows end, and several processes can share a batch. A prompt that many rows of a
+batch have is read once. On a GPU the loop does not wait for the device at every step: whether rows
+have ended is asked every few steps.
 
 Shapes: B = responses, T = response tokens, V = vocabulary.
 """
@@ -113,8 +114,15 @@ def _decode(policy: Policy, prompts: Sequence[Sequence[int]], uniforms: torch.Te
     written = _Written(len(prompts), max_response_tokens, eos_id(policy), device)
     if not prompts:  # fewer than there are processes
         return written.responses()
-    decoder = decoder_of(policy, prompts, max_response_tokens)
+    distinct = {tuple(prompt): None for prompt in prompts}
+    decoder = decoder_of(policy, list(distinct), max_response_tokens)
     logits = decoder.read_prompts()
+    if len(distinct) < len(prompts):
+        # Each prompt is read once, and its keys and values repeated.
+        row_of = dict(zip(distinct, range(len(distinct)), strict=True))
+        rows = torch.tensor([row_of[tuple(prompt)] for prompt in prompts], device=device)
+        decoder.select(rows)
+        logits = logits[rows]
     steps_between_checks = 1 if _is_cpu(device) else STEPS_BETWEEN_CHECKS_ON_GPU
     for step in range(max_response_tokens):
         tokens, logprobs = _draw(logits, uniforms[written.alive, step, None])
@@ -130,7 +138,7 @@ def _decode(policy: Policy, prompts: Sequence[Sequence[int]], uniforms: torch.Te
                 break
             if num_ended > 0.2 * len(has_ended):
                 kept = (~has_ended).nonzero().squeeze(1)
-                decoder.keep(kept)
+                decoder.select(kept)
                 written.keep(kept)
                 tokens = tokens[kept]
         logits = decoder.step(tokens)
