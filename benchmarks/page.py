@@ -208,10 +208,13 @@ def matmul_share(results: Results) -> str:
             f"{row['gflops']['median']:.0f}",
             f"{row['peak_gflops']['median']:.0f}",
             times(row["share"]),
+            f"{row['done']:.2f}",
+            f"{row['share']['median'] * row['done']:.2f}",
         ]
         for row in results["matmul_share"]["rows"]
     ]
-    return markdown(["work", "model", "parameters", "GFLOP/s", "peak", "share"], rows)
+    head = ["work", "model", "parameters", "GFLOP/s", "peak", "share", "of it done", "busy"]
+    return markdown(head, rows)
 
 
 def best_of_n(results: Results) -> str:

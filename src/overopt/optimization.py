@@ -115,14 +115,17 @@ def train(
     check_shares(min(map(len, batches)), processes, execution)
     if execution.recompute_activations:
         recompute_activations(loss)
+    trained = [parameter for parameter in loss.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
-        [parameter for parameter in loss.parameters() if parameter.requires_grad],
+        trained,
         lr=learning_rate,
         betas=ADAM_BETAS,
         weight_decay=WEIGHT_DECAY,
         fused=True,
     )
-    prepared, prepared_optimizer = accelerator.prepare(loss, optimizer)
+    # Of accelerate only what wraps the model: its own backward pass, clipping and optimizer, made
+    # for scaled fp16 gradients, cost a small model's step as much again as the arithmetic.
+    prepared = accelerator.prepare(loss)
     prepared.train()
 
     def loss_with_gradient(rows: np.ndarray) -> torch.Tensor:
@@ -135,7 +138,7 @@ def train(
             # The gradients of the processes are averaged in the last pass.
             with contextlib.nullcontext() if is_last else accelerator.no_sync(prepared):
                 weighted = prepared(*tensors) * weight
-                accelerator.backward(weighted * processes.number)
+                (weighted * processes.number).backward()
             losses.append(weighted.detach())
         return processes.total(torch.stack(losses).sum())
 
@@ -148,10 +151,10 @@ def train(
     for step in range(first_step, len(batches)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, len(batches), learning_rate)
-        prepared_optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         batch_loss = loss_with_gradient(batches[step])
-        accelerator.clip_grad_norm_(prepared.parameters(), MAX_GRADIENT_NORM)
-        prepared_optimizer.step()
+        torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
+        optimizer.step()
         losses.append(batch_loss.item())
         if not math.isfinite(losses[-1]):
             raise DivergedError(

@@ -68,11 +68,11 @@ class Updater:
         self._accelerator = accelerator_of(precision, has_unused_parameters=True)
         self.device = self._accelerator.device
         self.module = PolicyWithValueHead(on_device(policy, self.device))
+        of_policy = [p for p in policy.parameters() if p.requires_grad]
+        of_head = list(self.module.value_head.parameters())
+        self._trained = [*of_policy, *of_head]
         self.optimizer = torch.optim.Adam(
-            [
-                {"params": [p for p in policy.parameters() if p.requires_grad]},
-                {"params": list(self.module.value_head.parameters())},
-            ],
+            [{"params": of_policy}, {"params": of_head}],
             lr=learning_rate,
             betas=ADAM_BETAS,
             eps=ADAM_EPSILON,
@@ -81,9 +81,7 @@ class Updater:
         if self._execution.recompute_activations:
             recompute_activations(policy)
         loss = PPOLoss(self.module, cliprange=config.cliprange, vf_coef=config.vf_coef)
-        self._prepared, self._prepared_optimizer = self._accelerator.prepare(
-            loss.eval(), self.optimizer
-        )
+        self._prepared = self._accelerator.prepare(loss.eval())
 
     def set_learning_rates(self, step: int) -> None:
         """Zero for the policy while the value head warms up, then a linear rise."""
@@ -119,12 +117,10 @@ class Updater:
         self, rollout: Rollout, rows: torch.Tensor, is_warmup: bool, is_first: bool
     ) -> Losses:
         """One optimizer step on one minibatch."""
-        self._prepared_optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         losses = self._losses_with_gradient(rollout, rows.numpy(), is_warmup, is_first)
-        norm = self._accelerator.clip_grad_norm_(
-            self._prepared.parameters(), self._config.max_grad_norm
-        )
-        total, norm = torch.stack([losses.total, torch.as_tensor(norm).to(losses.total)]).tolist()
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
+        total, norm = torch.stack([losses.total, norm.to(losses.total)]).tolist()
         if not math.isfinite(total):
             raise DivergedError(
                 f"PPO's loss is {total}; lower the policy's ppo_learning_rate "
@@ -135,7 +131,7 @@ class Updater:
                 f"the gradient's norm is {norm}; lower the policy's ppo_learning_rate "
                 f"({self._learning_rate})"
             )
-        self._prepared_optimizer.step()
+        self.optimizer.step()
         return losses
 
     def _losses_with_gradient(
@@ -169,7 +165,7 @@ class Updater:
                         episodes.mask,
                         MAX_RATIO_ERROR[self.precision],
                     )
-                self._accelerator.backward(of_share.total * weight * self.processes.number)
+                (of_share.total * weight * self.processes.number).backward()
             losses.append(torch.stack([loss.detach() for loss in of_share]) * weight)
         return Losses(*self.processes.total(torch.stack(losses).sum(0)))
 
