@@ -32,10 +32,11 @@ from overopt.file_list import with_listed_files
 from overopt.job_outputs import Outputs, check_inputs, explain
 from overopt.processes import Processes
 
-# A script imports this module first. Importing torch and transformers makes a million objects that
-# stay; collecting garbage every 700 of them takes a fifth of a process's start.
-gc.set_threshold(100_000)
-# So does Python's end, which walks all of them twice more: a second of a processor, for nothing.
+# A script imports this module first (workflow/scripts/ruff.toml sees to it). Importing torch and
+# transformers then makes 700,000 objects that stay; with Python's settings, which collect garbage
+# every 700 of them, that takes a fifth longer. So there is no collection before `run`.
+gc.set_threshold(1_000_000)
+# Nor does Python's end need any: it would walk all of them twice more, for nothing.
 atexit.register(gc.freeze)
 
 Settings = Annotated[str, typer.Option("--config", help="Settings of the job, as JSON.")]
@@ -81,6 +82,9 @@ def run(main: Callable[..., None]) -> None:
     `--code`, the digest of the code (computed where it is not given), and `--record`, the path
     of the run record.
     """
+    # What was imported stays; no later collection need walk it.
+    gc.freeze()
+    gc.set_threshold(100_000)
     # Plain tracebacks: a log is read in an editor, and may be all that is left of a job.
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_recorded(main))
