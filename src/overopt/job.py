@@ -8,6 +8,7 @@ the main process alone writes: outputs, training state, record and log.
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import hashlib
@@ -46,6 +47,9 @@ Inputs = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="Written, when the job is done.")]
 CodeOption = Annotated[str, typer.Option(help="Digest of the code; computed if not given.")]
+
+# Parameters of mallopt(3).
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -140,6 +144,7 @@ def _perform(
     script = Path(inspect.getfile(main)).resolve()
     code = code or provenance.code_digest(script, REPOSITORY / "src")
     _make_deterministic()
+    _keep_freed_memory()
     _quiet_libraries()
     inputs = _inputs(arguments, hints)
     check_inputs(inputs)
@@ -233,6 +238,18 @@ def _make_deterministic() -> None:
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory with NaN would cost the sampler's cache a pass over all of it.
     torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep freed memory, up to 256 MB, for the next tensors of this process.
+
+    By its own settings it gives back the memory of every pass, and the kernel clears each page
+    anew for the next pass: up to a fifth of the processor's time. Peaks do not grow.
+    """
+    c_library = ctypes.CDLL(None)
+    if "torch" in sys.modules and hasattr(c_library, "mallopt"):  # not of macOS, nor of musl
+        c_library.mallopt(M_TRIM_THRESHOLD, 256 * 2**20)
+        c_library.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # the largest that is allowed
 
 
 def _quiet_libraries() -> None:
