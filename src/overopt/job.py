@@ -241,14 +241,14 @@ def _make_deterministic() -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Have the C library keep freed memory, up to 256 MB, for the next tensors of this process.
+    """Have the C library keep freed memory, up to 128 MB, for the next tensors of this process.
 
     By its own settings it gives back the memory of every pass, and the kernel clears each page
-    anew for the next pass: up to a fifth of the processor's time. Peaks do not grow.
+    anew for the next pass: up to a fifth of the processor's time. Peaks grow by at most that much.
     """
     c_library = ctypes.CDLL(None)
     if "torch" in sys.modules and hasattr(c_library, "mallopt"):  # not of macOS, nor of musl
-        c_library.mallopt(M_TRIM_THRESHOLD, 256 * 2**20)
+        c_library.mallopt(M_TRIM_THRESHOLD, 128 * 2**20)
         c_library.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # the largest that is allowed
 
 
