@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -223,3 +225,41 @@ def test_streams_of_a_job_are_repeatable_and_apart():
     assert numpy_generator(0, "a").random(4).tolist() == draws[0]
     states = [torch_generator(*key).get_state().tolist() for key in ((0, "a"), (0, "b"), (0, "a"))]
     assert states[0] == states[2] != states[1]
+
+
+PASSES = """
+import resource
+
+import torch
+
+from overopt.job import Job, Output, run
+
+
+def faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def main(job: Job, result: Output) -> None:
+    new: list[int] = []
+    for _ in range(3):
+        before = faults()
+        tensors = [torch.ones(5_000_000) for _ in range(5)]
+        new.append(faults() - before)
+        del tensors
+    result.write_text(" ".join(map(str, new)))
+
+
+if __name__ == "__main__":
+    run(main)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="an allocator of the GNU C library")
+def test_memory_of_one_pass_serves_the_next(tmp_path):
+    """100 MB in each of three passes; the kernel has to clear them once."""
+    script, result = tmp_path / "script.py", tmp_path / "result.txt"
+    script.write_text(PASSES)
+    command = [sys.executable, script, "--result", result, "--record", tmp_path / "record.json"]
+    subprocess.run(command, check=True)
+    *_, last = map(int, result.read_text().split())
+    assert last < 100e6 / resource.getpagesize() / 10

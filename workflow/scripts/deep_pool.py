@@ -4,9 +4,9 @@ python workflow/scripts/deep_pool.py --config '{...}' --prompts prompts.parquet
     --policy POLICY/model.safetensors --pool OUT.safetensors --record OUT.json
 """
 
+from overopt.job import Input, Job, Output, Settings, run
 from overopt.deep_pool.config import DeepPoolSettings
 from overopt.deep_pool.pool import sample_deep_pool
-from overopt.job import Input, Job, Output, Settings, run
 
 
 def main(job: Job, config: Settings, prompts: Input, policy: Input, pool: Output) -> None:

@@ -4,8 +4,8 @@ python workflow/scripts/embedded_comparisons.py --config '{...}' --prompts promp
     --policy policies/small/model.safetensors --comparisons OUT.parquet --record OUT.json
 """
 
-from overopt.data_config import EmbeddedComparisonSettings
 from overopt.job import Input, Job, Output, Settings, run
+from overopt.data_config import EmbeddedComparisonSettings
 from overopt.world.human_comparisons import make_human_comparisons
 
 

@@ -4,8 +4,8 @@ python workflow/scripts/embedded_demonstrations.py --config '{...}' --prompts OU
     --demonstrations OUT.parquet --tokenizer OUT/tokenizer.json --record OUT.json
 """
 
-from overopt.data_config import EmbeddedDemonstrationSettings
 from overopt.job import Job, Output, Settings, run
+from overopt.data_config import EmbeddedDemonstrationSettings
 from overopt.world.demonstrations import make_demonstrations
 
 

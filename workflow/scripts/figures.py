@@ -12,10 +12,10 @@ python workflow/scripts/figures.py --config '{...}' --curves analysis/curves.par
 
 from pathlib import Path
 
+from overopt.job import Input, Inputs, Job, Output, Settings, run
 from overopt.figures.config import FigureSettings
 from overopt.figures.drawing import draw_figures
 from overopt.figures.inputs import read_tables
-from overopt.job import Input, Inputs, Job, Output, Settings, run
 
 NONE: list[Path] = []
 

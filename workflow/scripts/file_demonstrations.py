@@ -6,9 +6,9 @@ python workflow/scripts/file_demonstrations.py --config '{...}'
     --record OUT.json
 """
 
+from overopt.job import Input, Job, Output, Settings, run
 from overopt.data_config import FileSettings
 from overopt.human_files import prepare_demonstrations
-from overopt.job import Input, Job, Output, Settings, run
 
 
 def main(

@@ -6,8 +6,8 @@ python workflow/scripts/paper_comparison.py --config '{...}' --curves analysis/c
 
 import pandas as pd
 
-from overopt.analysis_config import AnalysisSettings
 from overopt.job import Input, Job, Output, Settings, run
+from overopt.analysis_config import AnalysisSettings
 from overopt.paper_comparison import compare_with_paper
 
 

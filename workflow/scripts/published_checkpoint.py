@@ -7,8 +7,8 @@ python workflow/scripts/published_checkpoint.py --config '{"checkpoint": "owner/
 
 from pathlib import Path
 
-from overopt.checkpoints import prepare_checkpoint
 from overopt.job import Inputs, Job, Output, Settings, run
+from overopt.checkpoints import prepare_checkpoint
 from overopt.model_config import CheckpointSettings
 
 NONE: list[Path] = []

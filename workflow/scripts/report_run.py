@@ -8,8 +8,8 @@ The run records are read from the folder of coefficients.csv and below.
 
 import json
 
-from overopt import report_pages
 from overopt.job import Input, Job, Output, Settings, run
+from overopt import report_pages
 from overopt.study_record import study_record
 
 
