@@ -235,7 +235,8 @@ def _make_deterministic() -> None:
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    torch.use_deterministic_algorithms(True)
+    # As `use_deterministic_algorithms`, which imports the compiler to tell it too: a second a job.
+    torch.set_deterministic_debug_mode("error")
     # Filling fresh memory with NaN would cost the sampler's cache a pass over all of it.
     torch.utils.deterministic.fill_uninitialized_memory = False
 
