@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -32,8 +33,10 @@ from overopt.claims.verdicts import (
 NUM_PROMPTS, SEEDS = 64, (0, 1, 2)
 
 
-def evidence_with(resamples) -> Evidence:
-    statistics = SimpleNamespace(resamples=resamples, confidence=0.95)
+def evidence_with(resamples, num_seeds=None) -> Evidence:
+    """Evidence of cells with so many seeds; by default all have those of the resamples."""
+    groups = pd.DataFrame({"num_seeds": num_seeds or [len(resamples.seeds)]})
+    statistics = SimpleNamespace(resamples=resamples, confidence=0.95, groups=groups)
     return cast("Evidence", SimpleNamespace(statistics=statistics))
 
 
@@ -270,6 +273,14 @@ def test_a_study_with_one_seed_says_so() -> None:
     table = judge(claims, evidence_with(resamples))
     assert list(table["sentence"].str.endswith("over prompts only.")) == [True, False]
     assert table["sentence"][1] == "B: 0; expected < 1 (exact)."
+    more = draw_resamples(NUM_PROMPTS, [0, 1, 2], 100, rng)
+    mixed = judge(claims, evidence_with(more, num_seeds=[3, 1]))["sentence"]
+    assert mixed[0].endswith(
+        "Some cells have one RM seed: their part of an interval is over prompts only."
+    )
+    assert mixed[1] == table["sentence"][1]
+    several = judge(claims, evidence_with(more, num_seeds=[3, 2]))["sentence"]
+    assert "seed" not in several[0]
 
 
 def test_a_sentence_tells_the_deciding_one_of_many_conditions() -> None:

@@ -147,6 +147,19 @@ def test_the_grid_is_a_union_of_products() -> None:
     assert set(study.proxy_rms()) == sizes | data
 
 
+def test_a_sweep_may_have_seeds_of_its_own() -> None:
+    study = study_with(
+        grid_of(
+            [0],
+            sizes=sweep(methods=["ppo"]),
+            more_seeds=sweep(methods=["best_of_n"], seeds=[0, 1, 2]),
+        )
+    )
+    assert [run.proxy_rm.seed for run in study.ppo_runs()] == [0]
+    assert [run.proxy_rm.seed for run in study.grid.best_of_n_runs()] == [0, 1, 2]
+    assert {rm.seed for rm in study.proxy_rms()} == {0, 1, 2}
+
+
 def test_a_cell_that_two_sweeps_share_occurs_once() -> None:
     study = study_with(
         grid_of([0], one=sweep(proxy_sizes=["s1", "s2"]), other=sweep(proxy_sizes=["s2", "s3"]))

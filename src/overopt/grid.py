@@ -40,6 +40,9 @@ class SweepConfig(StrictModel):
     kl_coefs: list[NonNegativeFloat] = Field(
         default=[0.0], min_length=1, description="KL penalties; PPO only."
     )
+    seeds: list[NonNegativeInt] | None = Field(
+        default=None, min_length=1, description="In place of `grid.seeds`, for this sweep."
+    )
 
 
 class GridConfig(StrictModel):
@@ -52,13 +55,17 @@ class GridConfig(StrictModel):
         min_length=1, description="Sweeps, by name; each is a target of its own."
     )
 
+    def seeds_of(self, sweep: SweepConfig) -> list[int]:
+        """The seeds a sweep is repeated with."""
+        return self.seeds if sweep.seeds is None else sweep.seeds
+
     def _proxy_rms(self, sweep: SweepConfig) -> list[ProxyRM]:
         axes = {
             "proxy_size": sweep.proxy_sizes,
             "labels": sweep.labels,
             "num_comparisons": sweep.num_comparisons,
             "num_epochs": sweep.num_epochs,
-            "seed": self.seeds,
+            "seed": self.seeds_of(sweep),
         }
         return [
             ProxyRM.model_validate(dict(zip(axes, cell, strict=True)))

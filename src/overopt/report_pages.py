@@ -124,7 +124,7 @@ def run_page(record: Record) -> str:
         ("seed", str(record["settings"]["seed"])),
         ("fits", cells),
         ("evaluation prompts", f"{record['num_prompts']:,}"),
-        ("reward-model seeds", str(record["num_seeds"])),
+        ("reward-model seeds, at most", str(record["num_seeds"])),
         ("jobs", f"{record['num_jobs']:,}"),
         ("CPU time", _duration(record["cpu_seconds"])),
         ("first job started", record["started"]),

@@ -192,7 +192,8 @@ def _check_grid(
 def _check_number_of_cells(grid: GridConfig) -> Iterator[str]:
     """Of sweeps that are switched off too: each is a target."""
     for name, sweep in grid.sweeps.items():
-        num_cells = len(grid.seeds) * math.prod(len(getattr(sweep, axis)) for axis in _AXES)
+        num_rms = math.prod(len(getattr(sweep, axis)) for axis in _AXES)
+        num_cells = len(grid.seeds_of(sweep)) * num_rms
         if num_cells > MAX_CELLS:
             yield (
                 f"grid.sweeps.{name}: {num_cells:,} cells with all seeds, more than {MAX_CELLS:,}; "

@@ -88,10 +88,10 @@ def study_record(results: Path, settings: Mapping[str, Any]) -> Record:
     """Settings, size, provenance and cost of a study, ready for JSON.
 
     `settings` is the whole study as the config has it. Keys: name, settings, cells (fits by form),
-    num_prompts, num_seeds; commits (jobs by commit, "+" where tracked files differed from it),
-    versions (of each package, those that jobs ran with), devices, machines (jobs by each), started
-    and finished (ISO 8601, UTC), num_jobs, cpu_seconds, cost (rows of `costs`), diverged
-    (`diverged_runs`).
+    num_prompts, num_seeds (of the cell with most); commits (jobs by commit, "+" where tracked files
+    differed from it), versions (of each package, those that jobs ran with), devices, machines
+    (jobs by each), started and finished (ISO 8601, UTC), num_jobs, cpu_seconds, cost (rows of
+    `costs`), diverged (`diverged_runs`).
     """
     fits = pd.read_csv(results / "coefficients.csv")
     records = read_records(results)

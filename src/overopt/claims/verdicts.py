@@ -150,10 +150,18 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
     rows = [_row(one, verdicts.get(one.claim.id, "not run"), confidence) for one in judged]
     rows.sort(key=lambda row: int(str(row["id"])[1:]))
     table = pd.DataFrame(rows, columns=COLUMNS)
-    if len(evidence.statistics.resamples.seeds) == 1:
-        is_interval = table["low"].notna()
-        table.loc[is_interval, "sentence"] += " One RM seed: intervals are over prompts only."
+    is_interval = table["low"].notna()
+    table.loc[is_interval, "sentence"] += _remark_on_seeds(evidence.statistics.groups["num_seeds"])
     return table
+
+
+def _remark_on_seeds(num_seeds: pd.Series) -> str:
+    """What intervals leave out where cells have one RM seed; `num_seeds` of every cell."""
+    if num_seeds.max() == 1:
+        return " One RM seed: intervals are over prompts only."
+    if num_seeds.min() == 1:
+        return " Some cells have one RM seed: their part of an interval is over prompts only."
+    return ""
 
 
 def decide(
