@@ -170,18 +170,23 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 FRAME = {"errors", "file_list", "job", "job_outputs", "processes", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
 MODEL = {"models", "architecture", "checkpoint_files", "tokens", "training_config"}
+STATES = {"hidden_states", "accelerator"}
 TRAINING = {
-    *("optimization", "training_state", "randomness"),
-    *("accelerator", "compute_config", "lora"),
+    *("optimization", "training_state", "randomness", "compute_config", "lora"),
+    *STATES,
 }
 SAMPLING = {
     *("policy.sampling", "policy.decoders", "policy.gpt2_decoder", "policy.preallocated_cache"),
     *("policy.left_padding", "policy.batch_size", "device", "randomness"),
 }
-SAMPLERS = {"policy.samplers", "policy.vllm_sampler", "policy.logprobs", "policy.config"} | SAMPLING
+SAMPLERS = {
+    *("policy.samplers", "policy.vllm_sampler", "policy.logprobs", "policy.config"),
+    *SAMPLING | STATES,
+}
 SCORING = {
     *("reward_model.scorer", "reward_model.scoring", "reward_model.published", "dialogue"),
     "device",
+    *STATES,
 }
 UTILITY = {"world.utility", "world.prompts", "world.vocabulary"}
 WRITERS = {"world.writers", "world.prompts", "world.vocabulary"}
