@@ -34,6 +34,7 @@ from benchmarks.page import PAGE, fill
 from benchmarks.trl_environment import TRLEnvironment, default_cache
 from transformers.utils import logging
 
+from overopt.job import keep_freed_memory
 from overopt.provenance import git_state, write_json
 
 SECTIONS = (
@@ -124,8 +125,9 @@ def _processor() -> str:
 
 
 def _prepare_process() -> None:
-    """As in a job of the workflow: one thread, no progress bars; but silent."""
+    """As in a job of the workflow: one thread, freed memory kept, no progress bars; but silent."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 

@@ -144,7 +144,7 @@ def _perform(
     script = Path(inspect.getfile(main)).resolve()
     code = code or provenance.code_digest(script, REPOSITORY / "src")
     _make_deterministic()
-    _keep_freed_memory()
+    keep_freed_memory()
     _quiet_libraries()
     inputs = _inputs(arguments, hints)
     check_inputs(inputs)
@@ -241,7 +241,7 @@ def _make_deterministic() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have the C library keep freed memory, up to 128 MB, for the next tensors of this process.
 
     By its own settings it gives back the memory of every pass, and the kernel clears each page

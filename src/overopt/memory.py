@@ -29,6 +29,7 @@ from overopt.plan.shapes import (
 )
 from overopt.plan.sizes import FP32, TRAINED, num_trained
 from overopt.plan.texts import num_human_comparisons, num_synthetic_comparisons
+from overopt.ppo.config import PIECE_SIZE
 from overopt.study import Study
 
 _MODELS = 550
@@ -160,6 +161,8 @@ def ppo(study: Study, policy_size: str) -> int:
     """PPO, with four models in memory."""
     episodes = math.ceil(study.ppo.batch_size / study.ppo.num_mini_batches)
     evaluated = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
+    if not policy_compute(study, policy_size).gpu:  # read in pieces
+        episodes, evaluated = min(episodes, PIECE_SIZE), min(evaluated, PIECE_SIZE)
     compute, shape = policy_compute(study, policy_size), policy_shape(study, policy_size)
     proxies = [proxy_shape(study, size) for size in study.proxy_sizes]
     largest = max(proxies, key=lambda proxy: proxy.num_parameters)

@@ -6,6 +6,9 @@ from overopt.cells import PPORun
 from overopt.strict_model import StrictModel
 from overopt.training_config import Numerics, TextConfig
 
+PIECE_SIZE = 64
+"""Episodes that a processor reads at once: they are of like length, and stay in its cache."""
+
 
 class PPOConfig(StrictModel):
     """One PPO run, but for what the grid sets (policy, proxy RM, KL penalty, seed)."""

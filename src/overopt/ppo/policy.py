@@ -12,14 +12,13 @@ from overopt.accelerator import to_device
 from overopt.architecture import FILLER_ID, Policy, state_size, vocabulary_logits
 from overopt.hidden_states import states_at
 from overopt.policy.sampling import Responses
+from overopt.ppo.config import PIECE_SIZE
 from overopt.processes import Processes
 from overopt.tokens import pad_right
 
 LARGEST_LOGITS = 2**27
 """Logits that are held at once where many episodes are read: 0.5 GB in fp32. The embedded world's
 are fewer; over 50,000 words it is 55 responses of 48 tokens."""
-PIECE_SIZE = 64
-"""Episodes that a processor reads at once: they are of like length, and stay in its cache."""
 
 
 @dataclass(frozen=True)
