@@ -58,7 +58,7 @@ def make_human_comparisons(
 def _candidates(
     prompts: list[str], policy_dir: Path, settings: EmbeddedComparisonSettings, stream: str
 ) -> list[str]:
-    """One candidate response per prompt; the policy samples only where its sample is used."""
+    """One candidate per prompt. The policy answers all prompts, also those that take another's."""
     tokenizer = load_tokenizer(policy_dir)
     policy = on_device(load_policy(policy_dir), device_of_this_job())
     encoded = encode_prompts(tokenizer, prompts, settings.text.max_prompt_tokens)
