@@ -73,6 +73,15 @@ def context_limit(settings: PreTrainedConfig) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
+def has_plain_gpt2_attention(settings: PreTrainedConfig) -> bool:
+    """Whether GPT-2 computes attention in its usual way, which is all that our own passes know."""
+    return (
+        settings.scale_attn_weights
+        and not settings.scale_attn_by_inverse_layer_idx
+        and not settings.add_cross_attention
+    )
+
+
 def require_room(model: PreTrainedModel, text: TextConfig) -> None:
     """Raise `UserError` where prompt and response together are longer than a model can read."""
     limit = context_limit(model.config)

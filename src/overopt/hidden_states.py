@@ -23,7 +23,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2Block, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
 from overopt.accelerator import to_device
-from overopt.architecture import backbone_of
+from overopt.architecture import backbone_of, has_plain_gpt2_attention
 
 SMALLEST_SAVING = 0.1
 """Share of a batch's tokens from which on it pays to read shared starts apart."""
@@ -117,18 +117,12 @@ def states_at(
 
 def _is_plain_gpt2(backbone: torch.nn.Module) -> bool:
     """Whether this module knows how to compute what the model does."""
-    if type(backbone) is not GPT2Model:
+    if type(backbone) is not GPT2Model or not has_plain_gpt2_attention(backbone.config):
         return False
-    settings = backbone.config
-    is_plain = (
-        settings.scale_attn_weights
-        and not settings.scale_attn_by_inverse_layer_idx
-        and not settings.add_cross_attention
-    )
     # Adapters take the place of linear layers, in every block alike.
     first = cast(GPT2Block, backbone.h[0])
     layers = (first.attn.c_attn, first.attn.c_proj, first.mlp.c_fc, first.mlp.c_proj)
-    return is_plain and all(type(layer) is Conv1D for layer in layers)
+    return all(type(layer) is Conv1D for layer in layers)
 
 
 def _gpt2_states(

@@ -11,19 +11,13 @@ import torch
 import torch.nn.functional as F
 from transformers.models.gpt2.modeling_gpt2 import GPT2Block, GPT2LMHeadModel
 
+from overopt.architecture import has_plain_gpt2_attention
 from overopt.policy.left_padding import pad_left
 
 
 def has_this_layout(policy: torch.nn.Module) -> bool:
     """Whether a policy is a plain GPT-2, whose attention this module computes by itself."""
-    if type(policy) is not GPT2LMHeadModel:
-        return False
-    settings = policy.config
-    return (
-        settings.scale_attn_weights
-        and not settings.scale_attn_by_inverse_layer_idx
-        and not settings.add_cross_attention
-    )
+    return type(policy) is GPT2LMHeadModel and has_plain_gpt2_attention(policy.config)
 
 
 class GPT2Decoder:
