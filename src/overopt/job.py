@@ -34,8 +34,9 @@ from overopt.job_outputs import Outputs, check_inputs, explain
 from overopt.processes import Processes
 
 # A script imports this module first (workflow/scripts/ruff.toml sees to it). Importing torch and
-# transformers then makes 700,000 objects that stay; with Python's settings, which collect garbage
-# every 700 of them, that takes a fifth longer. So there is no collection before `run`.
+# transformers then makes 700,000 objects that stay, and Python would walk them again and again in
+# search of garbage: collecting once every 100,000 of them took a tenth longer than never. So there
+# is no collection before `run`.
 gc.set_threshold(1_000_000)
 # Nor does Python's end need any: it would walk all of them twice more, for nothing.
 atexit.register(gc.freeze)
