@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from benchmarks.materials import Materials, Setup
 from benchmarks.timing import Work, cpu_seconds, rates, ratio, spread
+from transformers import PreTrainedModel
 
 from overopt.architecture import Policy, eos_id
+from overopt.library_models import as_library_model
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.ppo.policy import Episodes, response_logprobs
 
@@ -35,6 +37,7 @@ def measure(setup: Setup, materials: Materials) -> dict[str, Any]:
 
 def _row(setup: Setup, materials: Materials, size: str, batch: int) -> dict[str, Any]:
     policy = materials.policy(size)
+    twin = as_library_model(policy)
     calls = 1 if setup.is_quick else max(1, RESPONSES_A_ROUND // batch)
     prompts = materials.repeated_prompts(batch)
     generator = torch.Generator().manual_seed(0)
@@ -43,7 +46,7 @@ def _row(setup: Setup, materials: Materials, size: str, batch: int) -> dict[str,
             ours(policy, prompts, materials.max_tokens, generator) for _ in range(calls)
         ),
         "generate": lambda: sum(
-            generate(policy, prompts, materials.max_tokens) for _ in range(calls)
+            generate(twin, prompts, materials.max_tokens) for _ in range(calls)
         ),
     }
     torch.manual_seed(0)
@@ -67,7 +70,7 @@ def _row(setup: Setup, materials: Materials, size: str, batch: int) -> dict[str,
 
         def continuous() -> None:
             nonlocal tokens
-            tokens = continuous_batching(policy, prompts, materials.max_tokens)
+            tokens = continuous_batching(twin, prompts, materials.max_tokens)
 
         seconds = cpu_seconds(continuous)
         row["continuous"] = tokens / seconds
@@ -82,13 +85,15 @@ def ours(
     return int(drawn.lengths.sum())
 
 
-def generate(policy: Policy, prompts: list[list[int]], max_tokens: int) -> int:
+def generate(policy: PreTrainedModel, prompts: list[list[int]], max_tokens: int) -> int:
     """Tokens of one batch of `generate`, with its key-value cache."""
     ids = generated_ids(policy, prompts, max_tokens)
     return int(lengths_of(ids, eos_id(policy)).sum())
 
 
-def generated_ids(policy: Policy, prompts: list[list[int]], max_tokens: int) -> torch.Tensor:
+def generated_ids(
+    policy: PreTrainedModel, prompts: list[list[int]], max_tokens: int
+) -> torch.Tensor:
     """Responses of `generate` (B, T), padded beyond the end; prompts are of one length."""
     input_ids = torch.tensor(prompts)
     written = policy.generate(  # type: ignore[operator]
@@ -112,7 +117,7 @@ def lengths_of(ids: torch.Tensor, eos: int) -> torch.Tensor:
     return ((has_ended == 0) | ((has_ended == 1) & (ids == eos))).sum(1)
 
 
-def continuous_batching(policy: Policy, prompts: list[list[int]], max_tokens: int) -> int:
+def continuous_batching(policy: PreTrainedModel, prompts: list[list[int]], max_tokens: int) -> int:
     """Tokens of one batch of `generate_batch`.
 
     Its defaults reserve most of the machine's memory for the cache and take a minute; here the

@@ -20,17 +20,14 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
-    from transformers.models.gpt2.modeling_gpt2 import (
-        GPT2ForSequenceClassification,
-        GPT2LMHeadModel,
-    )
+    from overopt.gpt2 import GPT2Policy, GPT2RewardModel
 
 REFERENCES = Path(__file__).parent / "references"
 WORDS = ["<pad>", "<bos>", "<eos>", "a", "b", "c", "d", "e", "f", "g", "h"]
 CONTEXT_LENGTH = 24
 
-BuildPolicy = Callable[..., "GPT2LMHeadModel"]
-BuildRewardModel = Callable[..., "GPT2ForSequenceClassification"]
+BuildPolicy = Callable[..., "GPT2Policy"]
+BuildRewardModel = Callable[..., "GPT2RewardModel"]
 CompareReference = Callable[[str, dict], None]
 
 
@@ -83,7 +80,7 @@ def build_tiny_policy() -> BuildPolicy:
         hidden_size: int = 8,
         num_layers: int = 2,
         num_heads: int = 2,
-    ) -> "GPT2LMHeadModel":
+    ) -> "GPT2Policy":
         shape = TransformerConfig(
             hidden_size=hidden_size, num_layers=num_layers, num_heads=num_heads
         )
@@ -104,7 +101,7 @@ def build_tiny_reward_model(build_tiny_policy: BuildPolicy) -> BuildRewardModel:
 
     from overopt.models import build_reward_model
 
-    def build(seed: int = 1, **shape: int) -> "GPT2ForSequenceClassification":
+    def build(seed: int = 1, **shape: int) -> "GPT2RewardModel":
         reward_model = build_reward_model(build_tiny_policy(seed, 1.0, **shape))
         with torch.no_grad():
             reward_model.score.weight.normal_(generator=torch.Generator().manual_seed(seed))

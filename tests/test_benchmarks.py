@@ -23,6 +23,7 @@ from benchmarks.timing import rates, ratio  # noqa: E402
 from benchmarks.trl_environment import TRLEnvironment, default_cache  # noqa: E402
 from benchmarks.workflow import of_records  # noqa: E402
 
+from library_twins import twin_of  # noqa: E402
 from overopt.best_of_n import best_of_n_scores  # noqa: E402
 from overopt.models import num_parameters  # noqa: E402
 from overopt.policy.sampling import sample_responses  # noqa: E402
@@ -86,7 +87,7 @@ def test_all_samplers_draw_from_the_same_distribution(materials: Materials) -> N
     policy, prompt = materials.policy("small"), materials.prompts[0]
     prompts = [prompt] * 2000
     torch.manual_seed(0)
-    theirs = sampler.generated_ids(policy, prompts, materials.max_tokens)
+    theirs = sampler.generated_ids(twin_of(policy), prompts, materials.max_tokens)
     ours = sample_responses(
         policy, prompts, materials.max_tokens, torch.Generator().manual_seed(0), batch_size=2000
     )
@@ -100,7 +101,9 @@ def test_all_samplers_draw_from_the_same_distribution(materials: Materials) -> N
 
 def test_continuous_batching_writes_every_response(materials: Materials) -> None:
     prompts = materials.repeated_prompts(8)
-    number = sampler.continuous_batching(materials.policy("small"), prompts, materials.max_tokens)
+    number = sampler.continuous_batching(
+        twin_of(materials.policy("small")), prompts, materials.max_tokens
+    )
     assert 8 <= number <= 8 * materials.max_tokens
 
 
@@ -180,7 +183,7 @@ def test_operations_are_those_that_torch_counts(materials: Materials) -> None:
 
     model, length, rows = materials.reward_model("s5"), 20, 4
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.base_model(input_ids=torch.ones(rows, length, dtype=torch.int64))
+        twin_of(model).base_model(input_ids=torch.ones(rows, length, dtype=torch.int64))
     # It does not count attention on a CPU: two products of a head's width for each of 210 pairs.
     attention = 2 * 2 * model.config.n_layer * model.config.n_embd * rows * 210
     found = matmul_share.body_operations(model, [length] * rows)

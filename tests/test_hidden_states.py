@@ -1,17 +1,23 @@
 """States only where they are read: those of the whole forward pass of transformers."""
 
-from collections.abc import Callable
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from architectures import random_model
+from conftest import BuildPolicy
+from library_twins import twin_of
 from overopt import hidden_states
-from overopt.architecture import backbone_of
+from overopt.accelerator import recompute_activations
+from overopt.architecture import Policy, backbone_of
+from overopt.gpt2 import GPT2Policy
 from overopt.hidden_states import Sequences, share_starts, states_at, states_at_ends
 from overopt.lora import add_adapters
+from overopt.models import load_policy
 
 
 def sequences_that_share(num: int, width: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -23,25 +29,29 @@ def sequences_that_share(num: int, width: int = 12, seed: int = 0) -> tuple[np.n
     return ids, rng.integers(6, width + 1, num)
 
 
-def by_transformers(model, ids: np.ndarray) -> torch.Tensor:
-    return backbone_of(model)(input_ids=torch.as_tensor(ids), use_cache=False).last_hidden_state
+def by_transformers(twin: PreTrainedModel, ids: np.ndarray) -> torch.Tensor:
+    return twin.base_model(input_ids=torch.as_tensor(ids), use_cache=False).last_hidden_state
 
 
-def gelu_model(_: object) -> GPT2LMHeadModel:
+def gelu_model(_: object) -> GPT2Policy:
     """As GPT-2 was published, but small."""
     torch.manual_seed(0)
-    return GPT2LMHeadModel(
-        GPT2Config(vocab_size=11, n_embd=16, n_layer=3, n_head=4, n_positions=24)
-    ).eval()
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    settings = GPT2Config(vocab_size=11, n_embd=16, n_layer=3, n_head=4, n_positions=24, **ids)
+    with tempfile.TemporaryDirectory() as folder:
+        GPT2LMHeadModel(settings).save_pretrained(folder)
+        policy = load_policy(Path(folder))
+    assert isinstance(policy, GPT2Policy)
+    assert policy.config.activation_function == "gelu_new"
+    return policy
 
 
-def one_block(build: Callable[..., GPT2LMHeadModel]) -> GPT2LMHeadModel:
+def one_block(build: BuildPolicy) -> GPT2Policy:
     return build(num_layers=1)
 
 
-def adapted(build: Callable[..., GPT2LMHeadModel]) -> GPT2LMHeadModel:
-    policy = build()
-    add_adapters(policy, 2, torch.Generator().manual_seed(0))
+def adapted(build: BuildPolicy) -> Policy:
+    policy = add_adapters(build(), 2, torch.Generator().manual_seed(0))
     with torch.no_grad():
         for name, parameter in policy.named_parameters():
             if "lora_B" in name:
@@ -49,9 +59,9 @@ def adapted(build: Callable[..., GPT2LMHeadModel]) -> GPT2LMHeadModel:
     return policy
 
 
-def recomputing(build: Callable[..., GPT2LMHeadModel]) -> GPT2LMHeadModel:
+def recomputing(build: BuildPolicy) -> GPT2Policy:
     policy = build(num_layers=3)
-    policy.activation_checkpointing_enable({"use_reentrant": False})
+    recompute_activations(policy)
     return policy.train()
 
 
@@ -63,7 +73,7 @@ def scaled_by_layer(_: object):
     return random_model("GPT-2, weights scaled by layer")
 
 
-def three_blocks(build: Callable[..., GPT2LMHeadModel]) -> GPT2LMHeadModel:
+def three_blocks(build: BuildPolicy) -> GPT2Policy:
     return build(num_layers=3)
 
 
@@ -73,26 +83,33 @@ ALL = [three_blocks, one_block, gelu_model, adapted, recomputing, pythia, scaled
 @pytest.mark.parametrize("kind", ALL)
 def test_states_and_gradients_equal_those_of_transformers(kind, build_tiny_policy):
     model = kind(build_tiny_policy)
+    twin = twin_of(model)
     ids, lengths = sequences_that_share(20)
     tokens, ends = torch.as_tensor(ids), torch.as_tensor(lengths)
     shared = share_starts(ids, longest=5)
     assert shared.starts.shape == (4, 5)
     places = torch.as_tensor(np.random.default_rng(1).permutation(ids.size)[:50])
-    parameters = [p for p in backbone_of(model).parameters() if p.requires_grad]
+    parameters, theirs = (
+        {name: p for name, p in backbone_of(some).named_parameters() if p.requires_grad}
+        for some in (model, twin)
+    )
+    assert list(parameters) == list(theirs)
 
     def checked(states: torch.Tensor, expected: torch.Tensor) -> None:
         torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
         gradients, wanted = (
-            torch.autograd.grad((some * some.detach().cos()).sum(), parameters, allow_unused=True)
-            for some in (states, expected)
+            torch.autograd.grad(
+                (some * some.detach().cos()).sum(), [*of.values()], allow_unused=True
+            )
+            for some, of in ((states, parameters), (expected, theirs))
         )
         for one, other in zip(gradients, wanted, strict=True):
             torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
 
     for sequences in (Sequences.whole(tokens), shared):
-        at_ends = by_transformers(model, ids)[torch.arange(20), ends - 1]
+        at_ends = by_transformers(twin, ids)[torch.arange(20), ends - 1]
         checked(states_at_ends(model, sequences, ends), at_ends)
-    checked(states_at(model, tokens, places), by_transformers(model, ids).flatten(0, 1)[places])
+    checked(states_at(model, tokens, places), by_transformers(twin, ids).flatten(0, 1)[places])
 
 
 def test_models_from_scratch_do_not_go_through_the_whole_forward_pass(

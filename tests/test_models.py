@@ -5,9 +5,16 @@ import math
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
+)
 
+from library_twins import twin_of
 from overopt.errors import UserError
+from overopt.gpt2 import GPT2Policy, GPT2RewardModel
 from overopt.models import (
     build_policy,
     build_reward_model,
@@ -76,7 +83,7 @@ def test_nothing_is_dropped_in_training_mode():
     policy = built()
     reward_model = build_reward_model(policy)
     torch.nn.init.ones_(reward_model.score.weight)
-    for model in (policy, reward_model):
+    for model in (twin_of(policy), twin_of(reward_model)):
         evaluated, trained = model.eval()(IDS).logits, model.train()(IDS).logits
         assert torch.equal(evaluated, trained)
 
@@ -84,29 +91,58 @@ def test_nothing_is_dropped_in_training_mode():
 def test_a_policy_loads_with_the_auto_class(tmp_path, build_tiny_policy):
     policy = build_tiny_policy(1)
     save_model(policy, tmp_path)
-    for loaded in (AutoModelForCausalLM.from_pretrained(tmp_path), load_policy(tmp_path)):
-        assert type(loaded) is type(policy)
-        assert not loaded.training
-        assert torch.equal(loaded(IDS).logits, policy(IDS).logits)
-        assert loaded.lm_head.weight is loaded.transformer.wte.weight
-        tokens = (
-            loaded.config.pad_token_id,
-            loaded.config.bos_token_id,
-            loaded.config.eos_token_id,
-        )
-        assert tokens == (0, 1, 2)
+    loaded, theirs = load_policy(tmp_path), AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert type(loaded) is type(policy) is GPT2Policy
+    assert type(theirs) is GPT2LMHeadModel
+    assert not loaded.training
+    assert loaded.config == policy.config
+    assert theirs.lm_head.weight is theirs.transformer.wte.weight
+    ids = ("pad_token_id", "bos_token_id", "eos_token_id")
+    for settings in (loaded.config, theirs.config, theirs.generation_config):
+        assert [getattr(settings, name) for name in ids] == [0, 1, 2]
+    for model in (loaded, policy):
+        assert torch.equal(twin_of(model)(IDS).logits, theirs(IDS).logits)
+    weights = theirs.transformer.state_dict()
+    for name, weight in loaded.transformer.state_dict().items():
+        assert torch.equal(weights.pop(name), weight)
+    assert not weights
 
 
 def test_a_reward_model_loads_with_the_auto_class(tmp_path, build_tiny_reward_model):
     reward_model = build_tiny_reward_model(1)
     save_model(reward_model, tmp_path)
-    auto = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=1)
-    for loaded in (auto, load_reward_model(tmp_path)):
-        assert type(loaded) is type(reward_model)
-        assert not loaded.training
-        assert loaded.config.num_labels == 1
-        assert loaded(IDS).logits.shape == (2, 1)
-        assert torch.equal(loaded(IDS).logits, reward_model(IDS).logits)
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    loaded = load_reward_model(tmp_path)
+    assert type(loaded) is type(reward_model) is GPT2RewardModel
+    assert not loaded.training
+    assert theirs.config.num_labels == 1
+    assert theirs(IDS).logits.shape == (2, 1)
+    for model in (loaded, reward_model):
+        assert torch.equal(twin_of(model)(IDS).logits, theirs(IDS).logits)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scale_attn_by_inverse_layer_idx": True},
+        {"scale_attn_weights": False},
+        {"activation_function": "silu"},
+        {"n_inner": 24},
+        {"tie_word_embeddings": False},
+    ],
+)
+def test_a_gpt2_of_another_kind_is_read_by_transformers(tmp_path, changed):
+    """Ours would compute something else."""
+    torch.manual_seed(0)
+    settings = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 20, "vocab_size": 11}
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    GPT2LMHeadModel(GPT2Config(**settings, **ids)).save_pretrained(tmp_path / "plain")
+    assert type(load_policy(tmp_path / "plain")) is GPT2Policy
+    theirs = GPT2LMHeadModel(GPT2Config(**settings, **ids, **changed)).eval()
+    theirs.save_pretrained(tmp_path / "other")
+    loaded = load_policy(tmp_path / "other")
+    assert type(loaded) is GPT2LMHeadModel
+    assert torch.equal(loaded(IDS).logits, theirs(IDS).logits)
 
 
 def test_a_checkpoint_is_safetensors_and_json_only(
@@ -117,7 +153,7 @@ def test_a_checkpoint_is_safetensors_and_json_only(
         files = sorted((tmp_path / "deep" / name).iterdir())
         assert {file.suffix for file in files} == {".json", ".safetensors"}
         with safe_open(tmp_path / "deep" / name / "model.safetensors", "pt") as file:
-            assert set(file.keys()) == {n for n in model.state_dict() if n != "lm_head.weight"}
+            assert set(file.keys()) == set(model.state_dict())
 
 
 def test_equal_models_are_equal_bytes(tmp_path, build_tiny_policy, build_tiny_reward_model):
@@ -142,14 +178,14 @@ def test_equal_models_are_equal_bytes(tmp_path, build_tiny_policy, build_tiny_re
 def test_a_reward_model_starts_at_zero_on_a_copy_of_its_backbone(build_tiny_policy):
     policy = build_tiny_policy()
     reward_model = build_reward_model(policy)
-    assert (reward_model(IDS).logits == 0).all()
+    assert (twin_of(reward_model)(IDS).logits == 0).all()
     ours, theirs = reward_model.transformer.state_dict(), policy.transformer.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    before = policy(IDS).logits
+    before = twin_of(policy)(IDS).logits
     with torch.no_grad():
         for parameter in reward_model.parameters():
             parameter += 1
-    assert torch.equal(policy(IDS).logits, before)
+    assert torch.equal(twin_of(policy)(IDS).logits, before)
 
 
 @pytest.mark.parametrize("load", [load_policy, load_reward_model])

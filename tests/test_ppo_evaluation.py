@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from library_twins import twin_of
 from overopt.policy.sampling import sample_responses
 from overopt.ppo.evaluation import Evaluator
 from overopt.ppo.policy import Episodes, repeat_prompts
@@ -58,7 +59,7 @@ def kl_of(policy, ref_policy, sequence: list[int], prompt_length: int) -> tuple[
     """Exact and sampled KL of one response, by unpadded forward passes of transformers."""
     ids = torch.tensor([sequence])
     ours, theirs = (
-        model(ids).logits[0, prompt_length - 1 : -1].log_softmax(-1)
+        twin_of(model)(ids).logits[0, prompt_length - 1 : -1].log_softmax(-1)
         for model in (policy, ref_policy)
     )
     sampled = (ours - theirs).gather(1, ids[0, prompt_length:, None]).sum()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from library_twins import twin_of
 from overopt.policy.sampling import Responses
 from overopt.ppo.policy import (
     Episodes,
@@ -98,6 +99,7 @@ def test_kl_of_sequences_equals_the_sum_over_all_sequences(build_tiny_policy):
 def test_kl_counts_response_tokens_only(build_tiny_policy, ragged_prompts):
     """By a loop over unpadded sequences: no prompt token, no padding, the `<eos>` included."""
     policy, ref_policy = build_tiny_policy(1), build_tiny_policy(2)
+    twins = twin_of(policy), twin_of(ref_policy)
     responses = [[3, EOS], [4, 0, 0, 5], [EOS], [1, 9, 8, 7, 6, EOS], [10], [0, EOS]]
     episodes = episodes_of(ragged_prompts, responses)
     per_token = exact_token_kl(
@@ -106,7 +108,7 @@ def test_kl_counts_response_tokens_only(build_tiny_policy, ragged_prompts):
     exact = episodes.by_response(per_token).sum(1)
     for row, (prompt, response) in enumerate(zip(ragged_prompts, responses, strict=True)):
         ids = torch.tensor([[*prompt, *response]])
-        ours, theirs = (m(ids).logits[0].log_softmax(-1) for m in (policy, ref_policy))
+        ours, theirs = (twin(ids).logits[0].log_softmax(-1) for twin in twins)
         per_token = (ours.exp() * (ours - theirs)).sum(-1)
         expected = per_token[len(prompt) - 1 : -1].sum()
         assert exact[row].item() == pytest.approx(expected.item(), abs=1e-5)
@@ -168,15 +170,14 @@ def test_values_are_read_before_each_response_token(build_tiny_policy, ragged_pr
     assert not module(episodes)[1].any()  # the head starts at zero
     torch.nn.init.normal_(module.value_head.weight, generator=torch.Generator().manual_seed(0))
     logprobs, values = module(episodes)
+    twin = twin_of(module.policy)
     for row, (prompt, response) in enumerate(zip(ragged_prompts, responses, strict=True)):
         ids = torch.tensor([[*prompt, *response]])
-        hidden = module.policy.transformer(ids).last_hidden_state[0]
+        hidden = twin.transformer(ids).last_hidden_state[0]
         states = hidden[len(prompt) - 1 : -1]
         expected = module.value_head(states).squeeze(1)
         torch.testing.assert_close(values[row, : len(response)], expected, atol=1e-5, rtol=0)
-        expected = (
-            module.policy.lm_head(states).log_softmax(-1).gather(1, ids[0, len(prompt) :, None])
-        )
+        expected = twin.lm_head(states).log_softmax(-1).gather(1, ids[0, len(prompt) :, None])
         sampled = logprobs[row, : len(response)]
         torch.testing.assert_close(sampled, expected.squeeze(1), atol=1e-5, rtol=0)
 

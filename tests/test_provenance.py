@@ -169,14 +169,19 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 
 FRAME = {"errors", "file_list", "job", "job_outputs", "processes", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
-MODEL = {"models", "architecture", "checkpoint_files", "tokens", "training_config"}
+MODEL = {
+    *("models", "library_models", "gpt2", "architecture", "checkpoint_files", "tokens"),
+    *("plain_tokenizer", "training_config"),
+}
 STATES = {"hidden_states", "accelerator"}
+TEXT = {"tokens", "plain_tokenizer", "checkpoint_files"}
 TRAINING = {
     *("optimization", "training_state", "randomness", "compute_config", "lora"),
     *STATES,
 }
 SAMPLING = {
     *("policy.sampling", "policy.decoders", "policy.gpt2_decoder", "policy.preallocated_cache"),
+    "policy.cache_decoder",
     *("policy.left_padding", "policy.batch_size", "device", "randomness"),
 }
 SAMPLERS = {
@@ -191,8 +196,9 @@ SCORING = {
 UTILITY = {"world.utility", "world.prompts", "world.vocabulary"}
 WRITERS = {"world.writers", "world.prompts", "world.vocabulary"}
 FILES_OF_THE_USER = {
-    *("human_files", "comparisons", "splits", "bpe", "checkpoint_files", "tokens"),
+    *("human_files", "comparisons", "splits", "bpe"),
     *("data_config", "training_config"),
+    *TEXT,
 }
 REWARD_MODEL = {
     *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
@@ -226,7 +232,7 @@ DEPENDENCIES = {
         *("reward_model.proxy", "reward_model.temperature"),
         *REWARD_MODEL | SCORING | MODEL | TRAINING,
     },
-    "published_checkpoint": {"checkpoints", "model_config"} | MODEL,
+    "published_checkpoint": {"checkpoints", "model_config"} | MODEL - {"models"},
     "published_gold_rm": {
         *("reward_model.published_gold", "reward_model.published", "reward_model.validation"),
         *("reward_model.config", "model_config", "cells", "dialogue"),
@@ -251,7 +257,7 @@ DEPENDENCIES = {
         *("pool.gold_ceiling", "pool.gold_ceiling_config", "pool.table", "best_of_n", "kl"),
         *("analysis_config", "bootstrap", "scaling_laws", "randomness"),
     },
-    "feature_correlations": {"world.feature_correlations", "checkpoint_files", "tokens"} | UTILITY,
+    "feature_correlations": {"world.feature_correlations"} | TEXT | UTILITY,
     "fits": {"analysis", "recalibration", "tables", "trends"} | STATISTICS,
     "forms": {
         *("form_tables", "form_comparison", "held_out", "rival_forms", "kl_comparison", "kl"),
@@ -267,7 +273,7 @@ DEPENDENCIES = {
     "table_01": {"figures.config", "figures.hyperparameters", "analysis_config"},
     "table_02": {
         *("figures.config", "figures.single_prompt", "analysis_config"),
-        *("checkpoint_files", "tokens"),
+        *TEXT,
     },
     "report_tables": REPORT,
     "report_run": REPORT,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from library_twins import twin_of
 from overopt.errors import UserError
 from overopt.hidden_states import Sequences
 from overopt.job import Job
@@ -66,8 +67,9 @@ def score_by_transformers(reward_model, sequence: list[int]) -> float:
     """One unpadded forward pass. From embeddings the library reads the last position, whatever
     its id; from ids it would search the last one that is not padding.
     """
-    embeddings = reward_model.transformer.wte(torch.tensor([sequence]))
-    return reward_model(inputs_embeds=embeddings).logits.item()
+    twin = twin_of(reward_model)
+    embeddings = twin.transformer.wte(torch.tensor([sequence]))
+    return twin(inputs_embeds=embeddings).logits.item()
 
 
 def test_scores_equal_those_of_transformers(build_tiny_reward_model):
@@ -91,7 +93,7 @@ def test_scores_equal_those_of_transformers_on_padded_batches(build_tiny_reward_
     ids = torch.as_tensor(pad_right(sequences, 0))
     lengths = torch.tensor([len(row) for row in sequences])
     is_token = torch.arange(ids.shape[1]) < lengths[:, None]
-    expected = reward_model(ids, attention_mask=is_token.long()).logits.squeeze(1)
+    expected = twin_of(reward_model)(ids, attention_mask=is_token.long()).logits.squeeze(1)
     scores = score_batch(reward_model, Sequences.whole(ids), lengths)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
     garbage = torch.where(is_token, ids, torch.as_tensor(rng.integers(0, 11, ids.shape)))

@@ -176,6 +176,8 @@ def cut(name: str) -> Edit:
 
 PICKLE = "pytorch_model.bin"
 OWN_CODE = "auto_map"
+OTHER = {"scale_attn_by_inverse_layer_idx": True}
+"""transformers reads it then, not the project's own module."""
 NEVER_READ = "a pickle can run code and is never read"
 # What is done to a whole checkpoint, and what is said when it is read; None: it is read as before.
 CHECKPOINTS: dict[str, tuple[list[Edit], str | None]] = {
@@ -198,7 +200,7 @@ CHECKPOINTS: dict[str, tuple[list[Edit], str | None]] = {
     ),
     "settings that name a pickle": (
         [put_pickle(PICKLE), put_settings("config.json", transformers_weights=PICKLE)],
-        "give no model",
+        None,
     ),
     "an adapter with a pickle": (
         [put_pickle("adapter_model.bin"), put_settings("adapter_config.json", peft_type="LORA")],
@@ -226,7 +228,15 @@ CHECKPOINTS: dict[str, tuple[list[Edit], str | None]] = {
         [put_settings("config.json", activation_function="__import__('os').system('true')")],
         "give no model",
     ),
-    "code as a type": ([put_settings("config.json", dtype="__import__('os')")], "gives no model"),
+    "code as a type": ([put_settings("config.json", dtype="__import__('os')")], None),
+    "settings of another architecture": (
+        [put_pickle(PICKLE), put_settings("config.json", **OTHER, transformers_weights=PICKLE)],
+        "give no model",
+    ),
+    "code as a type in those": (
+        [put_settings("config.json", **OTHER, dtype="__import__('os')")],
+        "gives no model",
+    ),
     "a template for chats": ([put_text("chat_template.jinja", "{{ cycler.__init__ }}")], None),
     "cut weights": ([cut("model.safetensors")], "give no model"),
     "no weights": ([put_text("model.safetensors", "")], "give no model"),

@@ -13,6 +13,7 @@ import torch
 import yaml
 from scipy.stats import chisquare
 
+from library_twins import twin_of
 from overopt.models import build_policy
 from overopt.policy import batch_size, decoders, gpt2_decoder, sampling
 from overopt.policy.batch_size import cache_bytes_per_token, sampling_batch_size
@@ -32,19 +33,21 @@ def rng(seed: int = 0) -> torch.Generator:
 def forward_logprobs(policy, prompt: list[int], response: list[int]) -> torch.Tensor:
     """Log-probabilities of a response by one unpadded forward pass of transformers."""
     ids = torch.tensor([[*prompt, *response]])
-    logprobs = policy(ids).logits[0].log_softmax(-1)
+    logprobs = twin_of(policy)(ids).logits[0].log_softmax(-1)
     steps = torch.arange(len(response)) + len(prompt) - 1
     return logprobs[steps, torch.tensor(response)]
 
 
 @torch.no_grad()
 def next_token_probabilities(policy, prompt: list[int]) -> np.ndarray:
+    """By transformers."""
     probabilities = policy(torch.tensor([prompt])).logits[0, -1].double().softmax(-1)
     return probabilities.numpy()
 
 
 def sequence_probabilities(policy, prompt: list[int], length: int) -> dict[tuple[int, ...], float]:
     """Probability of every response of at most `length` tokens, by enumeration."""
+    policy = twin_of(policy)
     ended: dict[tuple[int, ...], float] = {}
     unfinished = {(): 1.0}
     for _ in range(length):
@@ -132,8 +135,7 @@ def test_each_prompt_is_read_once(
     build_tiny_policy, ragged_prompts, compactions, monkeypatch, has_own_decoder
 ):
     """And its rows draw what each draws alone, from the same random numbers."""
-    monkeypatch.setattr(decoders, "has_this_layout", lambda policy: has_own_decoder)
-    policy = build_tiny_policy(3)
+    policy = build_tiny_policy(3) if has_own_decoder else twin_of(build_tiny_policy(3))
     prompts = [ragged_prompts[row] for row in np.random.default_rng(0).integers(0, 5, 60)]
     alone = sample_responses(policy, prompts, 12, rng(), batch_size=1)
     read: list[list[int]] = []
@@ -186,7 +188,7 @@ def test_no_token_is_suppressed_and_one_token_is_enough(build_tiny_policy):
     responses = sample_responses(policy, [prompt] * number, 1, rng())
     assert responses.ids.shape == (number, 1)
     assert (responses.lengths == 1).all()
-    expected = dict(enumerate(next_token_probabilities(policy, prompt)))
+    expected = dict(enumerate(next_token_probabilities(twin_of(policy), prompt)))
     assert min(expected.values()) > 1e-3  # a truncated tail would be seen
     assert max(expected.values()) > 0.2
     assert_distributed(Counter(responses.ids[:, 0].tolist()), expected, number)
@@ -279,7 +281,7 @@ def test_every_policy_of_the_embedded_studies_is_drawn_1024_at_once(monkeypatch)
 
 
 def test_settings_of_generate_do_not_leak_in(build_tiny_policy, ragged_prompts):
-    policy = build_tiny_policy(5)
+    policy = twin_of(build_tiny_policy(5))
     plain = sample_responses(policy, ragged_prompts * 20, 8, rng())
     policy.generation_config.update(
         do_sample=True, top_k=1, temperature=0.1, suppress_tokens=[EOS], repetition_penalty=9.0
@@ -296,7 +298,7 @@ def test_deterministic_policies_agree_with_generate(build_tiny_policy, ragged_pr
         policy = build_tiny_policy(seed, 1000.0)
         with torch.no_grad():
             policy.transformer.wte.weight[EOS] *= 3  # or none would end
-        generated = policy.generate(
+        generated = twin_of(policy).generate(
             padded, attention_mask=is_token.long(), do_sample=False, max_new_tokens=12
         )[:, width:]
         responses = sample_responses(policy, ragged_prompts, 12, rng())

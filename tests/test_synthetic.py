@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from library_twins import twin_of
 from overopt.job import Job
 from overopt.models import load_policy, load_reward_model, save_model
 from overopt.policy.config import SamplingSettings
@@ -113,7 +114,7 @@ def test_pairs_are_independent_responses_to_prompts_of_their_part(pairs, policy_
     # The two samples come from one distribution.
     policy, prompt = load_policy(policy_dir), tuple(IDS["a"])
     with torch.no_grad():
-        expected = policy(torch.tensor([prompt])).logits[0, -1].softmax(-1).numpy()
+        expected = twin_of(policy)(torch.tensor([prompt])).logits[0, -1].softmax(-1).numpy()
     of_prompt = np.array([tuple(ids) == prompt for ids in table["prompt_ids"]])
     for tokens in first_tokens:
         observed = np.bincount(tokens[of_prompt], minlength=11) / of_prompt.sum()

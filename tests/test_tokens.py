@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from overopt.bpe import train_bpe_tokenizer
 from overopt.errors import UserError
+from overopt.plain_tokenizer import PlainTokenizer, read_plain_tokenizer
 from overopt.tokens import (
     decode_prompts,
     decode_responses,
@@ -156,6 +157,43 @@ def test_a_saved_tokenizer_is_loaded_and_encodes_the_same(tmp_path, words, bpe):
         tokenizer.save_pretrained(tmp_path)
         loaded = load_tokenizer(tmp_path)
         assert encode_responses(loaded, texts, 50) == encode_responses(tokenizer, texts, 50)
+
+
+def test_a_tokenizer_is_read_as_transformers_reads_it(tmp_path, words, bpe):
+    texts = ["it is light .", "why does ice float ?"]
+    assert {type(t) for t in (words, bpe)} == {PreTrainedTokenizerFast}
+    for theirs in (words, bpe, word_level(bos_token=None)):
+        theirs.save_pretrained(tmp_path)
+        plain = load_tokenizer(tmp_path)
+        assert type(plain) is PlainTokenizer
+        assert len(plain) == len(theirs)
+        assert set(plain.all_special_ids) == set(theirs.all_special_ids)
+        for name in ("pad_token", "bos_token", "eos_token"):
+            assert getattr(plain, name) == getattr(theirs, name)
+            assert getattr(plain, f"{name}_id") == getattr(theirs, f"{name}_id")
+        ids = encode_responses(plain, texts, 50)
+        assert ids == encode_responses(theirs, texts, 50)
+        invalid = [[*range(3, 12)], [2, 2, 0, 5], []]
+        for rows in (ids, invalid):
+            assert decode_prompts(plain, rows) == decode_prompts(theirs, rows)
+            assert decode_responses(plain, rows) == decode_responses(theirs, rows)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"tokenizer_class": "LlamaTokenizerFast"},
+        {"unk_token": "why"},
+        {"extra_special_tokens": ["light"]},
+        {"add_prefix_space": True},
+        {"eos_token": {"content": "<eos>", "lstrip": True}},
+    ],
+)
+def test_a_tokenizer_that_says_more_is_read_by_transformers(tmp_path, words, changed):
+    words.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    assert read_plain_tokenizer(tmp_path) is None
 
 
 @pytest.mark.parametrize(

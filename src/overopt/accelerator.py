@@ -1,9 +1,11 @@
 """The accelerator of a training job: its device, its precision, its processes."""
 
+from typing import Any, cast
+
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from transformers import PreTrainedModel
 
+from overopt.gpt2 import GPT2Backbone
 from overopt.training_config import Precision
 
 MIXED_PRECISION: dict[Precision, str] = {"fp32": "no", "bf16": "bf16"}
@@ -33,6 +35,9 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 def recompute_activations(module: torch.nn.Module) -> None:
     """Have the transformers in a module keep no activations in training but compute them again."""
     for part in module.modules():
-        if isinstance(part, PreTrainedModel) and part.supports_gradient_checkpointing:
-            part.activation_checkpointing_enable({"use_reentrant": False})
+        if isinstance(part, GPT2Backbone):
+            part.gradient_checkpointing = True
+            return
+        if getattr(part, "supports_gradient_checkpointing", False):  # a model of transformers
+            cast(Any, part).activation_checkpointing_enable({"use_reentrant": False})
             return

@@ -19,8 +19,8 @@ from transformers import (
 from overopt.checkpoint_files import WEIGHTS, in_one_line
 from overopt.errors import UserError
 from overopt.job import Job
+from overopt.library_models import load_checkpoint, save_library_model
 from overopt.model_config import CheckpointSettings
-from overopt.models import load_checkpoint, save_model
 from overopt.provenance import write_json
 from overopt.tokens import PAD_TOKEN, TOKENIZER_FILES, read_tokenizer
 
@@ -49,7 +49,7 @@ def prepare_checkpoint(job: Job, settings: CheckpointSettings, model_dir: Path) 
             "model has one, its score"
         )
     complete_special_tokens(settings.checkpoint, tokenizer, model)
-    save_model(model, model_dir)
+    save_library_model(model, model_dir)
     # The chat template goes into tokenizer_config.json: no file more than other models have.
     tokenizer.save_pretrained(model_dir, save_jinja_files=False)
     for path in model_dir.iterdir():

@@ -2,11 +2,11 @@
 Last hidden states of a transformer, only where they are read.
 
 A reward model's score reads one position of a sequence, a policy's log-probabilities those of the
-response. Two things are therefore left out of the forward pass, for models of GPT-2's layout (all
-models from scratch): the last block but its keys and values where nothing is read, and what
-sequences that start alike would compute twice (the two responses of a comparison, the responses of
-a pool to one prompt). Causal attention never looks to the right, so the states are the same but for
-rounding. Any other architecture goes through its own forward pass.
+response. Two things are therefore left out of the forward pass, for models of GPT-2's layout
+(`overopt.gpt2`, all models from scratch): the last block but its keys and values where nothing is
+read, and what sequences that start alike would compute twice (the two responses of a comparison,
+the responses of a pool to one prompt). Causal attention never looks to the right, so the states are
+the same but for rounding. Any other architecture goes through its own forward pass.
 
 Shapes: B = sequences, U = distinct starts, P = tokens of a start, T = tokens after it,
 D = state size.
@@ -18,12 +18,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedModel
-from transformers.models.gpt2.modeling_gpt2 import GPT2Block, GPT2Model
-from transformers.pytorch_utils import Conv1D
 
 from overopt.accelerator import to_device
-from overopt.architecture import backbone_of, has_plain_gpt2_attention
+from overopt.architecture import AnyModel, backbone_of
+from overopt.gpt2 import GPT2Backbone, GPT2Block, GPT2Linear
 
 SMALLEST_SAVING = 0.1
 """Share of a batch's tokens from which on it pays to read shared starts apart."""
@@ -89,44 +87,30 @@ def share_starts(input_ids: np.ndarray, longest: int) -> Sequences:
     )
 
 
-def states_at_ends(
-    model: PreTrainedModel, sequences: Sequences, lengths: torch.Tensor
-) -> torch.Tensor:
+def states_at_ends(model: AnyModel, sequences: Sequences, lengths: torch.Tensor) -> torch.Tensor:
     """States (B, D) at the last real token of each sequence; `lengths` (B,) counts its tokens.
 
     Every sequence is longer than the start it shares.
     """
     ends = lengths - 1 - sequences.start_length
     backbone = backbone_of(model)
-    if _is_plain_gpt2(backbone):
-        return _gpt2_states(cast(GPT2Model, backbone), sequences, None, ends)
+    if isinstance(backbone, GPT2Backbone):
+        return _gpt2_states(backbone, sequences, None, ends)
     hidden = backbone(input_ids=sequences.joined(), use_cache=False).last_hidden_state
     return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
 
 
-def states_at(
-    model: PreTrainedModel, input_ids: torch.Tensor, positions: torch.Tensor
-) -> torch.Tensor:
+def states_at(model: AnyModel, input_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """States (N, D) at N positions of the flattened `input_ids` (B, S), padded on the right."""
     backbone = backbone_of(model)
-    if _is_plain_gpt2(backbone):
-        return _gpt2_states(cast(GPT2Model, backbone), Sequences.whole(input_ids), positions, None)
+    if isinstance(backbone, GPT2Backbone):
+        return _gpt2_states(backbone, Sequences.whole(input_ids), positions, None)
     hidden = backbone(input_ids=input_ids, use_cache=False).last_hidden_state
     return hidden.flatten(0, 1).index_select(0, positions)
 
 
-def _is_plain_gpt2(backbone: torch.nn.Module) -> bool:
-    """Whether this module knows how to compute what the model does."""
-    if type(backbone) is not GPT2Model or not has_plain_gpt2_attention(backbone.config):
-        return False
-    # Adapters take the place of linear layers, in every block alike.
-    first = cast(GPT2Block, backbone.h[0])
-    layers = (first.attn.c_attn, first.attn.c_proj, first.mlp.c_fc, first.mlp.c_proj)
-    return all(type(layer) is Conv1D for layer in layers)
-
-
 def _gpt2_states(
-    backbone: GPT2Model,
+    backbone: GPT2Backbone,
     sequences: Sequences,
     positions: torch.Tensor | None,
     ends: torch.Tensor | None,
@@ -168,7 +152,7 @@ def _gpt2_states(
 class _Layout:
     """Where the tokens of a batch stand in the matrix of all, (U P + B T, D)."""
 
-    def __init__(self, backbone: GPT2Model, sequences: Sequences) -> None:
+    def __init__(self, backbone: GPT2Backbone, sequences: Sequences) -> None:
         self._backbone, self._sequences = backbone, sequences
         self.width = backbone.config.n_embd
         self._num_heads = backbone.config.n_head
@@ -259,9 +243,9 @@ def _attend(
 
 
 def _linear(
-    layer: Conv1D, states: torch.Tensor, start: int = 0, stop: int | None = None
+    layer: GPT2Linear, states: torch.Tensor, start: int = 0, stop: int | None = None
 ) -> torch.Tensor:
-    """Some of the outputs of a linear layer of transformers' GPT-2, whose weight is (in, out)."""
+    """Some of the outputs of a linear layer, whose weight is (in, out)."""
     return torch.addmm(layer.bias[start:stop], states, layer.weight[:, start:stop])
 
 

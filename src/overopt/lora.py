@@ -6,29 +6,36 @@ end they are merged into the weights, so that a checkpoint is an ordinary model.
 """
 
 import math
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
-from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
-from overopt.architecture import backbone_of
+from overopt.architecture import AnyModel, Policy, RewardModel, backbone_of
+from overopt.gpt2 import GPT2Model
+
+Model = TypeVar("Model", Policy, RewardModel)
 
 ALPHA_PER_RANK = 2
 """The update is scaled by alpha / rank; a constant lets a learning rate serve several ranks."""
 
 
-def add_adapters(model: PreTrainedModel, rank: int | None, generator: torch.Generator) -> None:
-    """Freeze the model and put adapters of this rank on its body; without a rank, do nothing.
+def add_adapters(model: Model, rank: int | None, generator: torch.Generator) -> Model:
+    """The model, frozen, with adapters of this rank on its body; without a rank, as it is.
 
-    The first factor of each is drawn from `generator`, the second is zero: the model starts as it
-    is. A linear head `score` stays trainable.
+    A model of `overopt.gpt2` becomes the same one of transformers, whose layers peft knows. The
+    first factor of each is drawn from `generator`, the second is zero: the model starts as it is. A
+    linear head `score` stays trainable.
     """
     if rank is None:
-        return
-    # Imported here because it takes seconds that the other jobs need not pay.
+        return model
+    # Imported here because they take seconds that the other jobs need not pay.
     from peft import LoraConfig, inject_adapter_in_model
+    from transformers.pytorch_utils import Conv1D
 
+    if isinstance(model, GPT2Model):
+        from overopt.library_models import as_library_model
+
+        model = cast(Model, as_library_model(model))
     body = backbone_of(model)
     for parameter in model.parameters():
         parameter.requires_grad = False
@@ -48,9 +55,10 @@ def add_adapters(model: PreTrainedModel, rank: int | None, generator: torch.Gene
             parameter.data.copy_(drawn)
     for parameter in getattr(model, "score", torch.nn.Module()).parameters():
         parameter.requires_grad = True
+    return model
 
 
-def merge_adapters(model: PreTrainedModel) -> None:
+def merge_adapters(model: AnyModel) -> None:
     """Add the adapters to the weights they stand on, and take them off; no adapters, no change."""
     for name, module in list(model.named_modules()):
         if hasattr(module, "base_layer"):

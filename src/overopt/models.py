@@ -4,44 +4,36 @@ Models as ordinary transformers checkpoints: built from random weights, or read 
 A policy loads with ``AutoModelForCausalLM``, a reward model with
 ``AutoModelForSequenceClassification(num_labels=1)``. Weights are safetensors only.
 
-Models from scratch have the layout of GPT-2. Differences from it: ReLU in the MLP, no dropout
-anywhere (so that PPO's ratio is 1 before the first step), and an initialization scaled by fan-in
-that suits widths from 4 to 100. Pretrained ones may have another (`overopt.architecture`).
+Models from scratch have the layout of GPT-2 (`overopt.gpt2`). Differences from it: ReLU in the MLP,
+no dropout anywhere (so that PPO's ratio is 1 before the first step), and an initialization scaled
+by fan-in that suits widths from 4 to 100. Pretrained ones may have another architecture, which
+transformers reads (`overopt.library_models`, imported only then).
 """
 
 import math
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
-from transformers.models.gpt2.configuration_gpt2 import GPT2Config
-from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel, GPT2Model
 
-from overopt.architecture import (
-    Policy,
-    RewardModel,
-    backbone_of,
-    check_policy,
-    score_head,
-    switch_off_dropout,
+from overopt.architecture import AnyModel, Policy, RewardModel, output_layer
+from overopt.checkpoint_files import refuse_own_code, require_weights
+from overopt.gpt2 import (
+    GPT2Backbone,
+    GPT2Model,
+    GPT2Policy,
+    GPT2RewardModel,
+    GPT2Settings,
+    empty_gpt2,
+    read_gpt2,
+    save_gpt2,
 )
-from overopt.checkpoint_files import WEIGHTS, in_one_line, refuse_own_code, require_weights
-from overopt.errors import UserError
 from overopt.training_config import TransformerConfig
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
 PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
 """Token ids of every tokenizer the project makes; distinct, see `tokens.load_tokenizer`."""
-ONE_FILE = "1000GB"
-"""No checkpoint is split: a rule names its outputs before it runs."""
 
 
 def build_policy(
@@ -49,33 +41,30 @@ def build_policy(
     vocabulary_size: int,
     context_length: int,
     generator: torch.Generator,
-) -> GPT2LMHeadModel:
+) -> GPT2Policy:
     """Causal language model with random weights, drawn from `generator`.
 
     `context_length` is the largest number of tokens, prompt and response together.
     """
-    config = GPT2Config(
+    settings = GPT2Settings(
         vocab_size=vocabulary_size,
         n_positions=context_length,
         n_embd=shape.hidden_size,
         n_layer=shape.num_layers,
         n_head=shape.num_heads,
         activation_function="relu",
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
+        layer_norm_epsilon=1e-5,
         pad_token_id=PAD_ID,
         bos_token_id=BOS_ID,
         eos_token_id=EOS_ID,
-        tie_word_embeddings=True,
     )
-    model = GPT2LMHeadModel(config)
+    model = empty_gpt2(GPT2Policy, settings).to_empty(device="cpu")
     _initialize(model.transformer, generator)
     return model
 
 
 @torch.no_grad()
-def _initialize(backbone: GPT2Model, generator: torch.Generator) -> None:
+def _initialize(backbone: GPT2Backbone, generator: torch.Generator) -> None:
     """Draw every weight anew: linear layers N(0, 0.8 / sqrt(fan_in)), layers that write to the
     residual stream N(0, 1 / sqrt(2 num_layers fan_in)), embeddings small, biases zero.
     """
@@ -85,7 +74,7 @@ def _initialize(backbone: GPT2Model, generator: torch.Generator) -> None:
             parameter.normal_(0, 0.5 / math.sqrt(width), generator=generator)
         elif name == "wpe.weight":
             parameter.normal_(0, 0.1 / math.sqrt(width), generator=generator)
-        elif parameter.dim() == 2:  # transformers' Conv1D: (fan_in, fan_out)
+        elif parameter.dim() == 2:  # of a linear layer: (fan_in, fan_out)
             scale = 1 / math.sqrt(2 * num_layers) if "c_proj" in name else 0.8
             parameter.normal_(0, scale / math.sqrt(parameter.shape[0]), generator=generator)
         elif name.endswith("bias"):
@@ -102,19 +91,13 @@ def build_reward_model(backbone: Policy) -> RewardModel:
     UserError
         transformers has no sequence classifier with a linear score head for this architecture.
     """
-    settings = type(backbone.config)
-    one_label = {"id2label": {0: "score"}, "label2id": {"score": 0}}
-    config = settings.from_dict({**backbone.config.to_dict(), **one_label})
-    classifiers = cast(Any, AutoModelForSequenceClassification)._model_mapping
-    if settings not in classifiers:
-        raise UserError(
-            f"transformers has no sequence classifier for a {settings.model_type}: choose a "
-            "backbone of another architecture for reward models"
-        )
-    model = classifiers[settings](config)
-    _require_score_head(model, f"a {type(model).__name__}")
-    backbone_of(model).load_state_dict(backbone_of(backbone).state_dict())
-    torch.nn.init.zeros_(score_head(model).weight)
+    if not isinstance(backbone, GPT2Policy):
+        from overopt.library_models import build_classifier
+
+        return build_classifier(backbone)
+    model = empty_gpt2(GPT2RewardModel, backbone.config).to_empty(device="cpu")
+    model.transformer.load_state_dict(backbone.transformer.state_dict())
+    torch.nn.init.zeros_(model.score.weight)
     return model.to(backbone.dtype)
 
 
@@ -136,96 +119,38 @@ def num_parameters(model: torch.nn.Module) -> int:
         if isinstance(module, torch.nn.Embedding)
         for parameter in module.parameters()
     }
-    if isinstance(model, PreTrainedModel) and (layer := model.get_output_embeddings()) is not None:
+    if (layer := output_layer(model)) is not None:
         left_out |= {id(parameter) for parameter in layer.parameters()}
     return sum(p.numel() for p in model.parameters() if id(p) not in left_out)
 
 
-def save_model(model: PreTrainedModel, folder: Path) -> None:
+def save_model(model: AnyModel, folder: Path) -> None:
     """Write config.json and model.safetensors (and generation_config.json of a policy)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder, max_shard_size=ONE_FILE)
+    if isinstance(model, GPT2Model):
+        save_gpt2(model, folder)
+        return
+    from overopt.library_models import save_library_model
+
+    save_library_model(model, folder)
 
 
 def load_policy(folder: Path) -> Policy:
     """Read a policy, in fp32 and evaluation mode; `UserError` where the folder holds none."""
-    policy = load_checkpoint(AutoModelForCausalLM, folder)
-    if not isinstance(policy, GPT2LMHeadModel):
-        check_policy(policy, folder)
-    return policy
+    require_weights(folder)
+    refuse_own_code(folder)
+    if (policy := read_gpt2(GPT2Policy, folder)) is not None:
+        return policy
+    from overopt.library_models import load_library_policy
+
+    return load_library_policy(folder)
 
 
 def load_reward_model(folder: Path) -> RewardModel:
     """Read a reward model, in fp32 and evaluation mode; `UserError` where the folder holds none."""
-    model = load_checkpoint(AutoModelForSequenceClassification, folder)
-    _require_score_head(model, str(folder))
-    return model
-
-
-def read_settings(folder: Path) -> PreTrainedConfig:
-    """Settings of a checkpoint, dropout off. Raises `UserError` where there are none."""
-    refuse_own_code(folder)
-    try:
-        settings = AutoConfig.from_pretrained(folder, local_files_only=True)
-    # Whatever a broken folder makes the library raise, the mistake is in the folder.
-    except Exception as error:
-        raise UserError(f"{folder}: config.json gives no model ({in_one_line(error)}).") from error
-    switch_off_dropout(settings)
-    return settings
-
-
-def load_checkpoint(
-    auto_class: type[Any], folder: Path, dtype: torch.dtype | str = torch.float32
-) -> PreTrainedModel:
-    """Read a checkpoint of any architecture that transformers itself holds, without dropout.
-
-    Parameters
-    ----------
-    auto_class
-        AutoModelForCausalLM or AutoModelForSequenceClassification.
-    folder
-        A folder with config.json, its weights as safetensors, and no code of its own.
-    dtype
-        Of the weights in memory; "auto" for that of the file.
-
-    Raises
-    ------
-    UserError
-        The folder holds no such model, or not all of its weights.
-
-    """
     require_weights(folder)
-    settings = read_settings(folder)
-    try:
-        model_class = auto_class._model_mapping[type(settings)]
-        model, found = model_class.from_pretrained(
-            folder,
-            config=settings,
-            dtype=dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            # config.json could name a kernel to download instead.
-            attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
-            output_loading_info=True,
-        )
-    # Whatever a broken folder makes the library raise, the mistake is in the folder.
-    except Exception as error:
-        raise UserError(
-            f"{folder}: config.json and {WEIGHTS} give no model ({in_one_line(error)})."
-        ) from error
-    # The library would draw the missing ones at random.
-    if missing := sorted(found["missing_keys"]):
-        raise UserError(
-            f"{folder}: {WEIGHTS} does not hold all weights of a {model_class.__name__}; the first "
-            f"it lacks is {missing[0]}. Check the path."
-        )
-    return model.eval()
+    refuse_own_code(folder)
+    if (model := read_gpt2(GPT2RewardModel, folder)) is not None:
+        return model
+    from overopt.library_models import load_classifier
 
-
-def _require_score_head(model: PreTrainedModel, name: str) -> None:
-    head = getattr(model, "score", None)
-    if not isinstance(head, torch.nn.Linear) or head.out_features != 1:
-        raise UserError(
-            f"{name}: no linear score head with one output, as reward models of this project have. "
-            "A published reward model of another kind can serve as gold RM (gold_rm.checkpoint)."
-        )
+    return load_classifier(folder)

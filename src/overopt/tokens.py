@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
+    from overopt.plain_tokenizer import PlainTokenizer
+
+TextTokenizer: TypeAlias = "PlainTokenizer | PreTrainedTokenizerFast"
+
 PAD_TOKEN, BOS_TOKEN, EOS_TOKEN = "<pad>", "<bos>", "<eos>"
 SPECIAL_TOKENS = (PAD_TOKEN, BOS_TOKEN, EOS_TOKEN)
 SPECIAL_IDS = (0, 1, 2)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
-def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
+def encode_texts(tokenizer: TextTokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, no special token among them, neither added nor spelled by the text.
 
     Raises
@@ -61,7 +65,7 @@ def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> li
 
 
 def encode_prompts(
-    tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], max_prompt_tokens: int | None
+    tokenizer: TextTokenizer, prompts: Sequence[str], max_prompt_tokens: int | None
 ) -> list[list[int]]:
     """Each prompt as `<bos>` + tokens, at most `max_prompt_tokens` ids with the `<bos>`.
 
@@ -91,7 +95,7 @@ def encode_prompts(
 
 
 def encode_responses(
-    tokenizer: PreTrainedTokenizerFast, responses: Sequence[str], max_response_tokens: int
+    tokenizer: TextTokenizer, responses: Sequence[str], max_response_tokens: int
 ) -> list[list[int]]:
     """Each response as (tokens + `<eos>`)[:max_response_tokens]: one that is cut has no `<eos>`."""
     eos = _special_id(tokenizer, "eos")
@@ -125,7 +129,7 @@ def pad_right(
     return padded
 
 
-def decode_prompts(tokenizer: PreTrainedTokenizerFast, ids: Sequence[Sequence[int]]) -> list[str]:
+def decode_prompts(tokenizer: TextTokenizer, ids: Sequence[Sequence[int]]) -> list[str]:
     """Text of each prompt; `<bos>`, which may also be the token that ends responses, is dropped."""
     return [
         str(
@@ -138,7 +142,7 @@ def decode_prompts(tokenizer: PreTrainedTokenizerFast, ids: Sequence[Sequence[in
 
 
 def decode_responses(
-    tokenizer: PreTrainedTokenizerFast, ids: Sequence[Sequence[int]] | npt.NDArray[np.int64]
+    tokenizer: TextTokenizer, ids: Sequence[Sequence[int]] | npt.NDArray[np.int64]
 ) -> list[str]:
     """Text of each response up to its `<eos>`, special tokens dropped; ids may be padded.
 
@@ -155,7 +159,7 @@ def decode_responses(
     ]
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: Path) -> TextTokenizer:
     """Tokenizer of a checkpoint's folder, never from the network, with usable special tokens.
 
     Raises
@@ -163,7 +167,11 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     UserError: the folder holds no fast tokenizer, or `pad` or `eos` is missing, or `pad` is also
     `bos` or `eos`: the mask would hide the end of every response from the model.
     """
-    tokenizer = read_tokenizer(folder)
+    # Imported here because it takes time that the jobs without text need not pay.
+    from overopt.plain_tokenizer import read_plain_tokenizer
+
+    _check_folder(folder)
+    tokenizer = read_plain_tokenizer(folder) or read_tokenizer(folder)
     _check_special_tokens(folder, tokenizer)
     return tokenizer
 
@@ -173,11 +181,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     # Imported here because it takes seconds that the jobs without text need not pay.
     from transformers import PreTrainedTokenizerFast
 
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder. Expected the folder of a saved tokenizer.")
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(f"{folder}: holds no tokenizer. Expected a fast one, with tokenizer.json.")
-    refuse_own_code(folder)
+    _check_folder(folder)
     try:
         # This class and no other that tokenizer_config.json may name.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
@@ -198,7 +202,15 @@ def copy_tokenizer(source: Path, target: Path) -> None:
         shutil.copyfile(source / name, target / name)
 
 
-def _check_special_tokens(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder. Expected the folder of a saved tokenizer.")
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(f"{folder}: holds no tokenizer. Expected a fast one, with tokenizer.json.")
+    refuse_own_code(folder)
+
+
+def _check_special_tokens(folder: Path, tokenizer: TextTokenizer) -> None:
     pad, bos, eos = tokenizer.pad_token, tokenizer.bos_token, tokenizer.eos_token
     found = f"{folder}: the tokenizer has pad {pad!r}, bos {bos!r}, eos {eos!r}."
     if pad is None or eos is None:
@@ -221,7 +233,7 @@ def _first_refused(backend: Tokenizer, texts: Sequence[str]) -> str:
 
 
 def _refuse_spelled_specials(
-    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], ids: list[list[int]]
+    tokenizer: TextTokenizer, texts: Sequence[str], ids: list[list[int]]
 ) -> None:
     specials = set(tokenizer.all_special_ids)
     for text, row in zip(texts, ids, strict=True):
@@ -232,7 +244,7 @@ def _refuse_spelled_specials(
             )
 
 
-def _special_id(tokenizer: PreTrainedTokenizerFast, name: str) -> int:
+def _special_id(tokenizer: TextTokenizer, name: str) -> int:
     token_id = getattr(tokenizer, f"{name}_token_id")
     if not isinstance(token_id, int):
         raise UserError(f"the tokenizer has no {name} token. Add one and save it again.")

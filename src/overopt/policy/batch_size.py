@@ -7,6 +7,7 @@ same job has to make the same batches wherever it runs.
 """
 
 from overopt.architecture import Policy, vocabulary_size
+from overopt.gpt2 import GPT2Policy
 
 LARGEST_BATCH, LARGEST_BATCH_ON_GPU = 1024, 8192
 """Of small policies. A larger one falls out of a processor's cache; on a GPU not measured."""
@@ -30,6 +31,8 @@ def cache_bytes_per_token(policy: Policy) -> int:
 
     Of layers with a sliding window too, which in truth keep fewer tokens.
     """
+    if isinstance(policy, GPT2Policy):
+        return 2 * policy.config.n_layer * policy.config.n_embd * policy.dtype.itemsize
     settings = policy.config.get_text_config(decoder=True)
     num_heads = settings.num_attention_heads
     head_size = getattr(settings, "head_dim", None) or settings.hidden_size // num_heads

@@ -9,15 +9,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from transformers.models.gpt2.modeling_gpt2 import GPT2Block, GPT2LMHeadModel
 
-from overopt.architecture import has_plain_gpt2_attention
+from overopt.architecture import vocabulary_logits
+from overopt.gpt2 import GPT2Block, GPT2Policy
 from overopt.policy.left_padding import pad_left
-
-
-def has_this_layout(policy: torch.nn.Module) -> bool:
-    """Whether a policy is a plain GPT-2, whose attention this module computes by itself."""
-    return type(policy) is GPT2LMHeadModel and has_plain_gpt2_attention(policy.config)
 
 
 class GPT2Decoder:
@@ -29,7 +24,7 @@ class GPT2Decoder:
 
     def __init__(
         self,
-        policy: GPT2LMHeadModel,
+        policy: GPT2Policy,
         prompts: Sequence[Sequence[int]],
         max_response_tokens: int,
     ) -> None:
@@ -82,7 +77,7 @@ class GPT2Decoder:
             )
             attended = attended.transpose(1, 2).flatten(2)
             hidden = _finish_block(block, hidden, attended)
-        return self._policy.lm_head(transformer.ln_f(hidden[:, -1]))
+        return vocabulary_logits(self._policy, transformer.ln_f(hidden[:, -1]))
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Append one token (B,) to each row; logits (B, V) of the next."""
@@ -104,7 +99,7 @@ class GPT2Decoder:
             attended = (weights.unsqueeze(-1) * values[: time + 1]).sum(0)
             hidden = _finish_block(block, hidden, attended.reshape(len(tokens), -1))
         self._length += 1
-        return self._policy.lm_head(transformer.ln_f(hidden))
+        return vocabulary_logits(self._policy, transformer.ln_f(hidden))
 
     def select(self, rows: torch.Tensor) -> None:
         """Go on with these rows of the cache, one of them several times where it is repeated."""

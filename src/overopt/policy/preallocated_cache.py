@@ -6,13 +6,11 @@ are more than plain attention (a sliding window, a recurrent state) keep the lib
 """
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from overopt.architecture import Policy
 
-
-def preallocated_cache(policy: Policy, num_tokens: int) -> DynamicCache:
+def preallocated_cache(policy: PreTrainedModel, num_tokens: int) -> DynamicCache:
     """An empty cache for sequences of at most `num_tokens` tokens, prompt and response together."""
     cache = DynamicCache(config=policy.config)
     cache.layers = [

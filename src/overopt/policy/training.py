@@ -145,7 +145,7 @@ def fit_to_demonstrations(
     losses = np.array([])
     if settings.optimization.num_epochs > 0:
         rank = settings.numerics.lora_rank
-        add_adapters(policy, rank, torch_generator(settings.seed, "adapters"))
+        policy = add_adapters(policy, rank, torch_generator(settings.seed, "adapters"))
         losses = train_language_model(policy, prompts, responses, settings, state)
     job.leave_to_main()
     merge_adapters(policy)

@@ -56,9 +56,9 @@ def optimize_policy(
     held_out = evaluation_prompts(prompts, settings.num_evaluation_prompts)
     ref_policy = load_policy(policy_dir)
     proxy = load_scorer(proxy_rm, policy_dir)
-    policy = load_policy(policy_dir)
     rank = settings.numerics.lora_rank
-    add_adapters(policy, rank, torch_generator(settings.seed, "adapters"))
+    generator = torch_generator(settings.seed, "adapters")
+    policy = add_adapters(load_policy(policy_dir), rank, generator)
     trainer = PPOTrainer(
         policy,
         ref_policy,

@@ -6,25 +6,24 @@ texts that the tokenizer joins as it was made to. The score is the logit, as the
 pipeline of transformers gives it with `function_to_apply="none"`.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from transformers import (
-    AutoModelForSequenceClassification,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
 
 from overopt.architecture import context_limit
 from overopt.dialogue import conversation_of
 from overopt.errors import UserError
-from overopt.models import load_checkpoint
 from overopt.provenance import write_json
 from overopt.tokens import read_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 MARK = "published"
 """Key of config.json that says that a reward model reads its own format."""
@@ -48,6 +47,11 @@ def is_published(folder: Path) -> bool:
 
 def load_published(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A published reward model and its tokenizer, in fp32 and evaluation mode."""
+    # Imported here because it takes seconds that jobs with own models need not pay.
+    from transformers import AutoModelForSequenceClassification
+
+    from overopt.library_models import load_checkpoint
+
     return load_checkpoint(AutoModelForSequenceClassification, folder), read_tokenizer(folder)
 
 

@@ -13,12 +13,11 @@ from typing import Protocol, cast
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
 
 from overopt.architecture import RewardModel, context_limit
 from overopt.device import device_of_this_job
 from overopt.errors import UserError
-from overopt.models import load_reward_model, on_device, read_settings
+from overopt.models import load_reward_model, on_device
 from overopt.reward_model.published import is_published, load_published, score_texts
 from overopt.reward_model.scoring import score_sequences
 from overopt.tokens import (
@@ -37,7 +36,10 @@ Joined = Callable[[Ids, Ids], list[list[int]]]
 class Scorer(Protocol):
     """A reward model that reads what a policy wrote."""
 
-    model: PreTrainedModel
+    @property
+    def model(self) -> RewardModel:
+        """The model itself."""
+        ...
 
     def score(self, prompt_ids: Ids, response_ids: Ids) -> np.ndarray:
         """Scores (N,), float32, of N responses to N prompts, in the policy's token ids."""
@@ -95,6 +97,8 @@ def joined_for(reward_model_dir: Path, policy_tokenizer_dir: Path) -> Joined:
     """How a reward model reads a prompt and a response in a policy's ids, as one sequence."""
     if have_same_tokenizer(reward_model_dir, policy_tokenizer_dir):
         return join
+    from overopt.library_models import read_settings  # it imports transformers
+
     ours, theirs = load_tokenizer(policy_tokenizer_dir), load_tokenizer(reward_model_dir)
     end, limit = ours.eos_token_id, context_limit(read_settings(reward_model_dir))
     their_end = cast(int, theirs.eos_token_id)

@@ -176,7 +176,7 @@ def fit_reward_model(
     reward_model = build_reward_model(load_policy(backbone))
     state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     rank = settings.numerics.lora_rank
-    add_adapters(reward_model, rank, torch_generator(settings.seed, "adapters"))
+    reward_model = add_adapters(reward_model, rank, torch_generator(settings.seed, "adapters"))
     losses = train_on_comparisons(reward_model, training, settings, state)
     job.leave_to_main()
     merge_adapters(reward_model)
