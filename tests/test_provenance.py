@@ -176,7 +176,7 @@ MODEL = {
 STATES = {"hidden_states", "accelerator"}
 TEXT = {"tokens", "plain_tokenizer", "checkpoint_files"}
 TRAINING = {
-    *("optimization", "training_state", "randomness", "compute_config", "lora"),
+    *("optimization", "adam", "training_state", "randomness", "compute_config", "lora"),
     *STATES,
 }
 SAMPLING = {

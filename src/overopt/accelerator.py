@@ -20,6 +20,14 @@ def accelerator_of(precision: Precision, *, has_unused_parameters: bool = False)
     return Accelerator(mixed_precision=MIXED_PRECISION[precision], kwargs_handlers=[distributed])
 
 
+def prepared(accelerator: Accelerator, module: torch.nn.Module) -> torch.nn.Module:
+    """The module on its device, wrapped for several processes or another precision."""
+    if accelerator.num_processes == 1 and accelerator.mixed_precision == "no":
+        # Nothing to wrap; accelerate would import half a second's worth to find that out.
+        return module.to(accelerator.device)
+    return accelerator.prepare(module)
+
+
 def body_precision(precision: Precision, device: torch.device) -> torch.autocast:
     """A context in which matrix products are computed in this precision."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

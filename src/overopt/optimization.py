@@ -14,7 +14,8 @@ from typing import TypedDict, cast
 import numpy as np
 import torch
 
-from overopt.accelerator import accelerator_of, recompute_activations, to_device
+from overopt.accelerator import accelerator_of, prepared, recompute_activations, to_device
+from overopt.adam import AdamW, ParameterGroup
 from overopt.compute_config import Execution
 from overopt.errors import UserError
 from overopt.processes import Processes
@@ -116,17 +117,12 @@ def train(
     if execution.recompute_activations:
         recompute_activations(loss)
     trained = [parameter for parameter in loss.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trained,
-        lr=learning_rate,
-        betas=ADAM_BETAS,
-        weight_decay=WEIGHT_DECAY,
-        fused=True,
-    )
+    group = ParameterGroup(trained, learning_rate)
+    optimizer = AdamW([group], betas=ADAM_BETAS, weight_decay=WEIGHT_DECAY)
     # Of accelerate only what wraps the model: its own backward pass, clipping and optimizer, made
     # for scaled fp16 gradients, cost a small model's step as much again as the arithmetic.
-    prepared = accelerator.prepare(loss)
-    prepared.train()
+    wrapped = prepared(accelerator, loss)
+    wrapped.train()
 
     def loss_with_gradient(rows: np.ndarray) -> torch.Tensor:
         passes = shares_of(rows, processes, execution)
@@ -136,8 +132,8 @@ def train(
             tensors = [to_device(tensor, accelerator.device) for tensor in examples.tensors(share)]
             is_last = index == len(passes) - 1
             # The gradients of the processes are averaged in the last pass.
-            with contextlib.nullcontext() if is_last else accelerator.no_sync(prepared):
-                weighted = prepared(*tensors) * weight
+            with contextlib.nullcontext() if is_last else accelerator.no_sync(wrapped):
+                weighted = wrapped(*tensors) * weight
                 (weighted * processes.number).backward()
             losses.append(weighted.detach())
         return processes.total(torch.stack(losses).sum())
@@ -149,9 +145,8 @@ def train(
         first_step, losses = progress["step"], progress["losses"]
         print(f"resumed after step {first_step} of {len(batches)}", flush=True)
     for step in range(first_step, len(batches)):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, len(batches), learning_rate)
-        optimizer.zero_grad(set_to_none=True)
+        group.learning_rate = learning_rate_at(step, len(batches), learning_rate)
+        loss.zero_grad(set_to_none=True)
         batch_loss = loss_with_gradient(batches[step])
         torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
         optimizer.step()

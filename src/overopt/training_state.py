@@ -17,6 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from overopt.adam import AdamW, Moments
 from overopt.processes import Processes
 
 SECONDS_BETWEEN_SAVES = float(os.environ.get("OVEROPT_SECONDS_BETWEEN_SAVES", "30"))
@@ -50,7 +51,7 @@ class TrainingState:
     def save(
         self,
         model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: AdamW,
         progress: Mapping[str, object],
         generators: Mapping[str, torch.Generator] | None = None,
     ) -> None:
@@ -63,7 +64,7 @@ class TrainingState:
             for name, tensor in model.state_dict().items()
             if name not in frozen
         }
-        for index, moments in optimizer.state_dict()["state"].items():
+        for index, moments in optimizer.state.items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         for name, generator in (generators or {}).items():
             tensors[f"generator.{name}"] = generator.get_state()
@@ -79,7 +80,7 @@ class TrainingState:
     def load(
         self,
         model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: AdamW,
         generators: Mapping[str, torch.Generator] | None = None,
     ) -> dict[str, object] | None:
         """Restore everything in place; the progress that `save` got, or None if nothing counts."""
@@ -93,11 +94,11 @@ class TrainingState:
         found = model.load_state_dict(_without_prefix(tensors, "model."), strict=False)
         if set(found.missing_keys) != _frozen(model) or found.unexpected_keys:
             raise RuntimeError(f"{self._path} is the state of another model: {found}")
-        restored = optimizer.state_dict()
+        state: dict[int, Moments] = {}
         for name, tensor in _without_prefix(tensors, "optimizer.").items():
             index, moment = name.split(".", 1)
-            restored["state"].setdefault(int(index), {})[moment] = tensor
-        optimizer.load_state_dict(restored)
+            state.setdefault(int(index), {})[moment] = tensor
+        optimizer.restore(state)
         for name, generator in (generators or {}).items():
             generator.set_state(tensors[f"generator.{name}"])
         return json.loads(header["progress"])

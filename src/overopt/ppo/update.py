@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from overopt.accelerator import accelerator_of, recompute_activations
+from overopt.accelerator import accelerator_of, prepared, recompute_activations
+from overopt.adam import AdamW, ParameterGroup
 from overopt.architecture import Policy
 from overopt.compute_config import Execution
 from overopt.models import on_device
@@ -71,26 +72,24 @@ class Updater:
         of_policy = [p for p in policy.parameters() if p.requires_grad]
         of_head = list(self.module.value_head.parameters())
         self._trained = [*of_policy, *of_head]
-        self.optimizer = torch.optim.Adam(
-            [{"params": of_policy}, {"params": of_head}],
-            lr=learning_rate,
+        self.optimizer = AdamW(
+            [ParameterGroup(of_policy, learning_rate), ParameterGroup(of_head, learning_rate)],
             betas=ADAM_BETAS,
-            eps=ADAM_EPSILON,
-            fused=True,
+            epsilon=ADAM_EPSILON,
         )
         if self._execution.recompute_activations:
             recompute_activations(policy)
         loss = PPOLoss(self.module, cliprange=config.cliprange, vf_coef=config.vf_coef)
-        self._prepared = self._accelerator.prepare(loss.eval())
+        self._prepared = prepared(self._accelerator, loss.eval())
 
     def set_learning_rates(self, step: int) -> None:
         """Zero for the policy while the value head warms up, then a linear rise."""
         config = self._config
         steps_after = step - config.num_value_warmup_iterations
         ramp = min(1.0, max(0, steps_after + 1) / config.num_ramp_iterations)
-        policy_group, value_group = self.optimizer.param_groups
-        policy_group["lr"] = self._learning_rate * ramp
-        value_group["lr"] = self._learning_rate * config.value_learning_rate_factor
+        policy_group, value_group = self.optimizer.groups
+        policy_group.learning_rate = self._learning_rate * ramp
+        value_group.learning_rate = self._learning_rate * config.value_learning_rate_factor
 
     def update(
         self, rollout: Rollout, generator: torch.Generator, *, is_warmup: bool
@@ -117,7 +116,7 @@ class Updater:
         self, rollout: Rollout, rows: torch.Tensor, is_warmup: bool, is_first: bool
     ) -> Losses:
         """One optimizer step on one minibatch."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.module.zero_grad(set_to_none=True)
         losses = self._losses_with_gradient(rollout, rows.numpy(), is_warmup, is_first)
         norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
         total, norm = torch.stack([losses.total, norm.to(losses.total)]).tolist()

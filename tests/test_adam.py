@@ -1,0 +1,68 @@
+"""Our AdamW against that of torch, step by step."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from overopt.adam import AdamW, ParameterGroup
+
+
+def parameters() -> list[torch.nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(3, 4), (5,), (), (2, 7)]
+    return [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+
+
+def put_gradients(some: list[torch.nn.Parameter], step: int) -> None:
+    """The first two have none at first, as the policy's parameters in PPO's warm-up."""
+    generator = torch.Generator().manual_seed(step)
+    for index, parameter in enumerate(some):
+        gradient = torch.randn(parameter.shape, generator=generator)
+        parameter.grad = gradient if step >= 3 or index >= 2 else None
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_steps_are_those_of_torch_to_the_bit(weight_decay):
+    ours, theirs = parameters(), parameters()
+    settings = {"betas": (0.9, 0.95), "weight_decay": weight_decay}
+    groups = [ParameterGroup(ours[:2], 0.1), ParameterGroup(ours[2:], 0.2)]
+    first = AdamW(groups, epsilon=1e-5, **settings)
+    second = torch.optim.AdamW(
+        [{"params": theirs[:2], "lr": 0.1}, {"params": theirs[2:], "lr": 0.2}],
+        eps=1e-5,
+        fused=True,
+        **settings,
+    )
+    for step in range(8):
+        for group, other in zip(first.groups, second.param_groups, strict=True):
+            group.learning_rate = other["lr"] = other["lr"] * 0.9
+        if step == 5:  # a new process goes on from what was saved
+            saved = {n: {k: t.clone() for k, t in of.items()} for n, of in first.state.items()}
+            first = AdamW(groups, epsilon=1e-5, **settings)
+            first.restore(saved)
+        for some in (ours, theirs):
+            put_gradients(some, step)
+        first.step()
+        second.step()
+        assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+        assert set(first.state) == ({2, 3} if step < 3 else {0, 1, 2, 3})
+    states = second.state_dict()["state"]
+    for number, moments in first.state.items():
+        assert {k: t.tolist() for k, t in moments.items()} == {
+            k: t.tolist() for k, t in states[number].items()
+        }
+
+
+def test_a_step_does_not_import_the_compiler():
+    code = (
+        "import sys, torch\n"
+        "from overopt.adam import AdamW, ParameterGroup\n"
+        "p = torch.nn.Parameter(torch.ones(3))\n"
+        "p.grad = torch.ones(3)\n"
+        "AdamW([ParameterGroup([p], 0.1)], betas=(0.9, 0.98)).step()\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
