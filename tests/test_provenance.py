@@ -173,10 +173,11 @@ MODEL = {
     *("models", "library_models", "gpt2", "architecture", "checkpoint_files", "tokens"),
     *("plain_tokenizer", "training_config"),
 }
-STATES = {"hidden_states", "accelerator"}
+STATES = {"hidden_states", "device"}
 TEXT = {"tokens", "plain_tokenizer", "checkpoint_files"}
 TRAINING = {
     *("optimization", "adam", "training_state", "randomness", "compute_config", "lora"),
+    "accelerator",
     *STATES,
 }
 SAMPLING = {

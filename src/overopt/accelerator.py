@@ -33,13 +33,6 @@ def body_precision(precision: Precision, device: torch.device) -> torch.autocast
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The tensor on the device; from pinned memory to a GPU, which then need not be waited for."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
-
-
 def recompute_activations(module: torch.nn.Module) -> None:
     """Have the transformers in a module keep no activations in training but compute them again."""
     for part in module.modules():

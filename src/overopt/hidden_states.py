@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from overopt.accelerator import to_device
 from overopt.architecture import AnyModel, backbone_of
+from overopt.device import to_device
 from overopt.gpt2 import GPT2Backbone, GPT2Block, GPT2Linear
 
 SMALLEST_SAVING = 0.1

@@ -14,9 +14,10 @@ from typing import TypedDict, cast
 import numpy as np
 import torch
 
-from overopt.accelerator import accelerator_of, prepared, recompute_activations, to_device
+from overopt.accelerator import accelerator_of, prepared, recompute_activations
 from overopt.adam import AdamW, ParameterGroup
 from overopt.compute_config import Execution
+from overopt.device import to_device
 from overopt.errors import UserError
 from overopt.processes import Processes
 from overopt.training_config import Numerics

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from overopt.accelerator import to_device
 from overopt.architecture import FILLER_ID, Policy, state_size, vocabulary_logits
+from overopt.device import to_device
 from overopt.hidden_states import states_at
 from overopt.policy.sampling import Responses
 from overopt.ppo.config import PIECE_SIZE
