@@ -242,6 +242,19 @@ def test_candidate_shares(monkeypatch: pytest.MonkeyPatch):
     assert spreads.count(1.0) / len(spreads) == pytest.approx(0.3, abs=0.03)
 
 
+def test_the_policy_answers_only_where_its_answer_is_the_candidate():
+    asked: list[int] = []
+
+    def policy_answers(rows: np.ndarray) -> list[str]:
+        asked.extend(rows.tolist())
+        return [f"sampled {row}" for row in rows]
+
+    rng = np.random.default_rng(0)
+    drawn = write_candidates([PROMPT] * 200, policy_answers, 0.60, 0.25, rng)
+    assert 90 < len(asked) < 150
+    assert [row for row, text in enumerate(drawn) if text == f"sampled {row}"] == asked
+
+
 def test_candidate_shares_at_the_ends():
     rng = np.random.default_rng(0)
     assert write_candidates([PROMPT] * 50, answers(["p"] * 50), 1.0, 0.0, rng) == ["p"] * 50
