@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from form_examples import CellLaws, cell_curves, evidence_of, verdicts
+from overopt.claims import fitted_forms
 from overopt.claims.functional_form import CLAIMS
+from overopt.form_comparison import compare_forms
 from overopt.scaling_laws import best_of_n_form, rl_form
 
 
@@ -54,6 +56,19 @@ def test_the_papers_laws_support_the_claims():
         "C10": "supported",
         "C11": "supported",
     }
+
+
+def test_claims_on_the_same_curves_share_one_comparison(monkeypatch: pytest.MonkeyPatch):
+    compared: list[tuple[object, ...]] = []
+
+    def counting(statistics, score, initial, config):
+        compared.append((score, *statistics.groups["method"]))
+        return compare_forms(statistics, score, initial, config)
+
+    monkeypatch.setattr(fitted_forms, "compare_forms", counting)
+    _verdicts(_quadratic, _log, _quadratic)
+    assert len(compared) > 2
+    assert len(compared) == len(set(compared)) + 1  # best-of-n again, of the deep curves
 
 
 def test_other_laws_contradict_them():

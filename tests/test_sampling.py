@@ -17,7 +17,7 @@ from library_twins import twin_of
 from overopt.models import build_policy
 from overopt.policy import batch_size, decoders, gpt2_decoder, sampling
 from overopt.policy.batch_size import cache_bytes_per_token, sampling_batch_size
-from overopt.policy.sampling import Responses, sample_responses
+from overopt.policy.sampling import Responses, responses_at, sample_responses
 from overopt.tokens import pad_right
 from overopt.training_config import TransformerConfig
 
@@ -152,6 +152,16 @@ def test_each_prompt_is_read_once(
     assert torch.equal(together.ids, alone.ids)
     assert torch.equal(together.is_cut, alone.is_cut)
     torch.testing.assert_close(together.logprobs, alone.logprobs, atol=1e-5, rtol=0)
+
+
+def test_some_rows_draw_what_they_draw_among_all(build_tiny_policy, ragged_prompts):
+    policy, prompts = build_tiny_policy(3), ragged_prompts * 20
+    among_all = sample_responses(policy, prompts, 12, rng(), batch_size=7)
+    rows = torch.arange(3, len(prompts), 4)
+    uniforms = torch.rand(len(prompts), 12, generator=rng())
+    some = responses_at(policy, [prompts[row] for row in rows.tolist()], uniforms[rows])
+    assert torch.equal(some.ids, among_all.ids[rows])
+    assert torch.equal(some.is_cut, among_all.is_cut[rows])
 
 
 def test_a_finished_row_stays_finished(build_tiny_policy, ragged_prompts):

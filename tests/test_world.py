@@ -3,6 +3,7 @@
 import ast
 import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +59,16 @@ def pairs(prompts: list[str]) -> tuple[list[str], list[str], list[str]]:
     asked = [prompts[i] for i in rng.integers(0, len(prompts), 4000).tolist()]
     first, second = (
         write_candidates(
-            asked, [write(Writer.sample(rng, 1.0), p, rng) for p in asked], 0.60, 0.25, rng
+            asked, answers([write(Writer.sample(rng, 1.0), p, rng) for p in asked]), 0.60, 0.25, rng
         )
         for _ in range(2)
     )
     return asked, first, second
+
+
+def answers(texts: list[str]) -> Callable[[np.ndarray], list[str]]:
+    """What `write_candidates` asks for: the texts at some positions."""
+    return lambda rows: [texts[row] for row in rows]
 
 
 # Vocabulary and prompts
@@ -187,7 +193,7 @@ def test_the_same_generator_state_gives_the_same_text(prompts: list[str]):
     def texts(seed: int) -> list[str]:
         rng = np.random.default_rng(seed)
         written = write_demonstrations(prompts, 50, rng)
-        mixed = write_candidates(list(written["prompt"]), ["p"] * 50, 0.2, 0.4, rng)
+        mixed = write_candidates(list(written["prompt"]), answers(["p"] * 50), 0.2, 0.4, rng)
         return [*written["prompt"], *written["response"], *mixed]
 
     assert texts(0) == texts(0)
@@ -225,7 +231,9 @@ def test_candidate_shares(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(candidates, "write", lambda *_: "written")
     monkeypatch.setattr(candidates, "degenerate", lambda *_: "looping")
     given = [f"sampled {i}" for i in range(20_000)]
-    drawn = write_candidates([PROMPT] * 20_000, given, 0.60, 0.25, np.random.default_rng(0))
+    drawn = write_candidates(
+        [PROMPT] * 20_000, answers(given), 0.60, 0.25, np.random.default_rng(0)
+    )
     is_given = [text == sampled for text, sampled in zip(drawn, given, strict=True)]
     assert np.mean(is_given) == pytest.approx(0.60, abs=0.015)
     assert drawn.count("written") / 20_000 == pytest.approx(0.25, abs=0.015)
@@ -234,17 +242,30 @@ def test_candidate_shares(monkeypatch: pytest.MonkeyPatch):
     assert spreads.count(1.0) / len(spreads) == pytest.approx(0.3, abs=0.03)
 
 
+def test_the_policy_answers_only_where_its_answer_is_the_candidate():
+    asked: list[int] = []
+
+    def policy_answers(rows: np.ndarray) -> list[str]:
+        asked.extend(rows.tolist())
+        return [f"sampled {row}" for row in rows]
+
+    rng = np.random.default_rng(0)
+    drawn = write_candidates([PROMPT] * 200, policy_answers, 0.60, 0.25, rng)
+    assert 90 < len(asked) < 150
+    assert [row for row, text in enumerate(drawn) if text == f"sampled {row}"] == asked
+
+
 def test_candidate_shares_at_the_ends():
     rng = np.random.default_rng(0)
-    assert write_candidates([PROMPT] * 50, ["p"] * 50, 1.0, 0.0, rng) == ["p"] * 50
-    assert "p" not in write_candidates([PROMPT] * 50, ["p"] * 50, 0.0, 1.0, rng)
-    assert "p" not in write_candidates([PROMPT] * 50, ["p"] * 50, 0.0, 0.0, rng)
+    assert write_candidates([PROMPT] * 50, answers(["p"] * 50), 1.0, 0.0, rng) == ["p"] * 50
+    assert "p" not in write_candidates([PROMPT] * 50, answers(["p"] * 50), 0.0, 1.0, rng)
+    assert "p" not in write_candidates([PROMPT] * 50, answers(["p"] * 50), 0.0, 0.0, rng)
 
 
 @pytest.mark.parametrize("shares", [(0.8, 0.3), (-0.1, 0.5), (0.5, -0.1)])
 def test_impossible_shares_are_refused(shares: tuple[float, float]):
     with pytest.raises(UserError, match="policy_share"):
-        write_candidates([PROMPT], ["p"], *shares, np.random.default_rng(0))
+        write_candidates([PROMPT], answers(["p"]), *shares, np.random.default_rng(0))
 
 
 # Annotators

@@ -131,6 +131,7 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with style():
         figure.savefig(targets[0], dpi=DPI, metadata={"Software": None})
-        figure.set_layout_engine("none")  # what was laid out for one file stands for the other
-        figure.savefig(targets[1], metadata={"Date": None, "Creator": None})
+        with mpl.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)  # what was laid out for one file stands for the other
+            figure.savefig(targets[1], metadata={"Date": None, "Creator": None})
     return targets

@@ -5,7 +5,6 @@ It has what `overopt.tokens` reads of a `PreTrainedTokenizerFast`, under the sam
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +62,6 @@ class PlainTokenizer:
         """Ids of the special tokens it has."""
         ids = (self.pad_token_id, self.bos_token_id, self.eos_token_id)
         return [token_id for token_id in ids if token_id is not None]
-
-    def decode(
-        self,
-        ids: Sequence[int],
-        *,
-        skip_special_tokens: bool,
-        clean_up_tokenization_spaces: bool = False,
-    ) -> str:
-        """Text of token ids, as it is: there is no cleaning up."""
-        if clean_up_tokenization_spaces:
-            raise ValueError("cleaning up would change the text")
-        return self.backend_tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)
 
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self.backend_tokenizer.token_to_id(token)

@@ -15,6 +15,7 @@ the rl form with the coefficients alpha - beta and beta gamma, and at gamma = 1 
 For a given gamma the fit is exact again, and gamma is searched on a grid.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -89,8 +90,14 @@ def bend_term(form: RivalForm, d: npt.ArrayLike, gamma: npt.ArrayLike = 0.0) -> 
         return d * (d - 1)
     if form == "rl":
         return xlogy(d, d)
-    gamma = np.asarray(gamma, dtype=np.float64)
-    log_d = np.log(np.where(d > 0, d, 1.0))
+    return _power_bend(d, _log(d), np.asarray(gamma, dtype=np.float64))
+
+
+def _log(d: Array) -> Array:
+    return np.log(np.where(d > 0, d, 1.0))
+
+
+def _power_bend(d: Array, log_d: Array, gamma: Array) -> Array:
     is_small = np.abs(gamma) < SMALL_GAMMA
     bend = np.expm1(gamma * log_d) / np.where(is_small, 1.0, gamma)
     return d * np.where(is_small, log_d, bend)
@@ -122,7 +129,7 @@ def fit_form(form: RivalForm, d: Array, scores: Array, weights: npt.ArrayLike) -
         return FormFit(form, alpha, np.zeros_like(alpha), gamma)
     if form == "power":
         gamma = np.where((w > 0).sum(axis=1) > 2, _best_gamma(d, y, w), np.nan)
-    alpha, beta, _ = solve(_moments(d, bend_term(form, d, gamma[:, None]), y, w))
+    alpha, beta, _ = solve(_moments(d, [bend_term(form, d, gamma[:, None])], y, w)[0])
     return FormFit(form, alpha, beta, gamma)
 
 
@@ -166,7 +173,8 @@ def _best_gamma(d: Array, y: Array, w: Array) -> Array:
     """Gamma with the smallest squared error: on a grid, then at the vertex of a parabola."""
     if np.ptp(d, axis=0).max() == 0 and np.ptp(w, axis=0).max() == 0:
         d, w = d[:1], w[:1]  # the same points in every version, as with best-of-n
-    r2 = np.stack([solve(_moments(d, bend_term("power", d, g), y, w)).r2 for g in GAMMA_GRID])
+    log_d = _log(d)
+    r2 = solve(_moments(d, (_power_bend(d, log_d, g) for g in GAMMA_GRID), y, w)).r2
     best = np.argmax(np.where(np.isnan(r2), -np.inf, r2), axis=0)
     middle = np.clip(best, 1, len(GAMMA_GRID) - 2)
     x0, x1, x2 = (GAMMA_GRID[middle + step] for step in (-1, 0, 1))
@@ -178,9 +186,20 @@ def _best_gamma(d: Array, y: Array, w: Array) -> Array:
     return np.where(is_inside, np.clip(vertex, x0, x2), GAMMA_GRID[best])
 
 
-def _moments(d: Array, bend: Array, y: Array, w: Array) -> Array:
-    """Moments for `scaling_laws.solve` with the columns d and -bend, shape (R, 8)."""
-    x2 = -bend
-    products = (d * d, d * x2, x2 * x2, d * y, x2 * y, y * y, y, np.ones_like(y))
-    sums = [np.einsum("rk,rk->r", *np.broadcast_arrays(w, product)) for product in products]
-    return np.stack(np.broadcast_arrays(*sums), axis=-1)
+def _moments(d: Array, bends: Iterable[Array], y: Array, w: Array) -> Array:
+    """Moments for `scaling_laws.solve` with the columns d and -bend, shape (bends, R, 8)."""
+
+    def total(first: Array, second: Array) -> Array:
+        return np.einsum("rk,rk->r", first, second)
+
+    wd, wy, ones = w * d, w * y, np.ones_like(w)
+    s11, s1y, syy, sy, count = (
+        *(total(wd, d), total(wd, y), total(wy, y), total(wy, ones), total(w, ones)),
+    )
+    sums = []
+    for bend in bends:
+        w_bend = w * bend
+        s12, s22, s2y = -total(w_bend, d), total(w_bend, bend), -total(w_bend, y)
+        sums.append(np.broadcast_arrays(s11, s12, s22, s1y, s2y, syy, sy, count))
+    # Every moment lies together in memory: `solve` takes each as one array.
+    return np.moveaxis(np.stack(sums, axis=1), 0, -1)

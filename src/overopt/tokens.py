@@ -22,6 +22,7 @@ from overopt.checkpoint_files import in_one_line, refuse_own_code
 from overopt.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -76,7 +77,10 @@ def encode_prompts(
     UserError: a prompt is longer; it is never cut, since its end is what the response answers.
     """
     start = [] if tokenizer.bos_token is None else [_special_id(tokenizer, "bos")]
-    ids = [[*start, *tokens] for tokens in encode_texts(tokenizer, prompts)]
+    distinct = list(dict.fromkeys(prompts))  # many responses answer one prompt
+    encoded = [[*start, *tokens] for tokens in encode_texts(tokenizer, distinct)]
+    ids_of = dict(zip(distinct, encoded, strict=True))
+    ids = [ids_of[prompt] for prompt in prompts]
     if any(not row for row in ids):
         raise UserError("a prompt is empty, and the tokenizer has no token to begin with")
     if max_prompt_tokens is None:
@@ -129,16 +133,14 @@ def pad_right(
     return padded
 
 
+def id_lists(column: pd.Series) -> list[list[int]]:
+    """Token ids of a column of a table as lists; Python handles numbers of numpy slowly."""
+    return [row.tolist() for row in column]
+
+
 def decode_prompts(tokenizer: TextTokenizer, ids: Sequence[Sequence[int]]) -> list[str]:
     """Text of each prompt; `<bos>`, which may also be the token that ends responses, is dropped."""
-    return [
-        str(
-            tokenizer.decode(
-                list(row), skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
-        )
-        for row in ids
-    ]
+    return _decode(tokenizer, ids)
 
 
 def decode_responses(
@@ -150,13 +152,13 @@ def decode_responses(
     model reads them again.
     """
     eos = _special_id(tokenizer, "eos")
-    rows = [[int(token) for token in row] for row in ids]
-    cut = [row[: row.index(eos)] if eos in row else row for row in rows]
-    # Cleaning up would change the text: "a ." to "a.".
-    return [
-        str(tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-        for row in cut
-    ]
+    rows = ids.tolist() if isinstance(ids, np.ndarray) else ids
+    return _decode(tokenizer, [row[: row.index(eos)] if eos in row else row for row in rows])
+
+
+def _decode(tokenizer: TextTokenizer, ids: Sequence[Sequence[int]]) -> list[str]:
+    """Texts without special tokens, by the Rust side: "a ." stays as it is, not cleaned up."""
+    return tokenizer.backend_tokenizer.decode_batch(ids, skip_special_tokens=True)
 
 
 def load_tokenizer(folder: Path) -> TextTokenizer:

@@ -4,7 +4,7 @@ What claims are judged on: a study's tables, its bootstrap replicates, and selec
 Selections raise `NotRun` where the study lacks the cells: the claim's verdict is then "not run".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from overopt.analysis_config import AnalysisConfig, AnalysisSettings
 from overopt.curve_statistics import CurveStatistics, curve_statistics
+from overopt.form_comparison import FormStatistics
 from overopt.randomness import numpy_generator
 from overopt.scaling_laws import size_sweep
 
@@ -46,6 +47,8 @@ class Evidence:
         The policy of the sweeps over RMs; the proxy sizes that trends leave out (footnote 3).
     config, seed
         Settings of the statistics; the job's seed, from which `generator` derives streams.
+    forms
+        Rival forms fitted so far, which several claims read (`overopt.claims.fitted_forms`).
 
     """
 
@@ -60,6 +63,9 @@ class Evidence:
     excluded_sizes: tuple[str, ...]
     config: AnalysisConfig
     seed: int
+    forms: dict[tuple[object, ...], FormStatistics] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def generator(self, stream: str) -> np.random.Generator:
         """Random numbers of one named stream, such as a claim's id."""

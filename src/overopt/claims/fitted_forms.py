@@ -28,19 +28,23 @@ def fitted_forms(
 ) -> FormStatistics:
     """Compare all forms of `score` on the curves of `cells`, which are of the main policy.
 
-    `cells` are rows of the groups of `evidence.statistics`, or of `evidence.deep`.
+    `cells` are rows of the groups of `evidence.statistics`, or of `evidence.deep`. Claims that ask
+    for the same cells and score share one comparison.
     """
     statistics = evidence.deep if is_deep else evidence.statistics
     if statistics is None:
         raise NotRun("no best-of-n beyond n = 1,000: switch on the sweep deep")
-    chosen = replace(
-        statistics,
-        groups=cells.reset_index(drop=True),
-        curves=[statistics.curves[column] for column in cells.index],
-    )
-    # scores count from the main policy's initial ones, so these are zero
-    initial = np.zeros((len(statistics.resamples.prompt_weights), len(cells)))
-    return compare_forms(chosen, score, initial, evidence.config)
+    key = (score, is_deep, *cells.index)
+    if key not in evidence.forms:
+        chosen = replace(
+            statistics,
+            groups=cells.reset_index(drop=True),
+            curves=[statistics.curves[column] for column in cells.index],
+        )
+        # scores count from the main policy's initial ones, so these are zero
+        initial = np.zeros((len(statistics.resamples.prompt_weights), len(cells)))
+        evidence.forms[key] = compare_forms(chosen, score, initial, evidence.config)
+    return evidence.forms[key]
 
 
 def by_cell(forms: FormStatistics, quantity: str, predictor: str) -> Array:

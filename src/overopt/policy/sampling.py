@@ -13,7 +13,7 @@ have ended is asked every few steps.
 Shapes: B = responses, T = response tokens, V = vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,33 +75,48 @@ def sample_responses(
     Several processes, if given, share each batch, and each returns all responses: those of one
     process, but where rounding falls on the other side of a random number.
     """
+
+    def draw(batch: slice) -> torch.Tensor:
+        size = len(prompts[batch])
+        return torch.rand(size, max_response_tokens, generator=generator)
+
     together = processes or Processes()
+    return _in_batches(policy, prompts, max_response_tokens, draw, batch_size, together)
+
+
+def responses_at(
+    policy: Policy, prompts: Sequence[Sequence[int]], uniforms: torch.Tensor
+) -> Responses:
+    """The responses to B prompts that `sample_responses` gives at these random numbers, (B, T)."""
+    return _in_batches(policy, prompts, uniforms.shape[1], uniforms.__getitem__, None, Processes())
+
+
+def _in_batches(
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    max_response_tokens: int,
+    uniforms_of: Callable[[slice], torch.Tensor],
+    batch_size: int | None,
+    processes: Processes,
+) -> Responses:
     if batch_size is None:
         longest = max(map(len, prompts))
         batch_size = sampling_batch_size(policy, longest + max_response_tokens)
+    slices = [slice(start, start + batch_size) for start in range(0, len(prompts), batch_size)]
     batches = [
-        _sample_batch(
-            policy, prompts[start : start + batch_size], max_response_tokens, generator, together
-        )
-        for start in range(0, len(prompts), batch_size)
+        _sample_batch(policy, prompts[batch], uniforms_of(batch), processes).tensors()
+        for batch in slices
     ]
-    return Responses(
-        ids=torch.cat([batch.ids for batch in batches]),
-        lengths=torch.cat([batch.lengths for batch in batches]),
-        logprobs=torch.cat([batch.logprobs for batch in batches]),
-        is_cut=torch.cat([batch.is_cut for batch in batches]),
-    )
+    return Responses(*map(torch.cat, zip(*batches, strict=True)))
 
 
 @torch.no_grad()
 def _sample_batch(
     policy: Policy,
     prompts: Sequence[Sequence[int]],
-    max_response_tokens: int,
-    generator: torch.Generator,
+    uniforms: torch.Tensor,
     processes: Processes,
 ) -> Responses:
-    uniforms = torch.rand(len(prompts), max_response_tokens, generator=generator)
     rows = processes.shares(len(prompts))[processes.rank]
     own = [prompts[row] for row in rows]
     responses = _decode(policy, own, uniforms[torch.as_tensor(rows)].to(policy.device))

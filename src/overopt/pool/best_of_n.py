@@ -13,6 +13,7 @@ from overopt.models import num_parameters
 from overopt.pool.config import BestOfNSettings
 from overopt.pool.table import by_prompt
 from overopt.reward_model.scorer import load_scorer
+from overopt.tokens import id_lists
 
 
 def best_of_n_curve(
@@ -30,7 +31,7 @@ def best_of_n_curve(
     scored = pd.read_parquet(gold_scores)
     proxy = load_scorer(proxy_rm, tokenizer_dir)
     scored["proxy_score"] = proxy.score(
-        table["prompt_ids"].tolist(), table["response_ids"].tolist()
+        id_lists(table["prompt_ids"]), id_lists(table["response_ids"])
     )
     scored[["prompt_id", "proxy_score"]].to_parquet(proxy_scores, index=False)
     distinct = scored.groupby("prompt_id")["proxy_score"].nunique().sum()

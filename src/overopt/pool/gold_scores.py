@@ -11,7 +11,7 @@ from overopt.pool.table import by_prompt
 from overopt.provenance import write_json
 from overopt.reward_model.scorer import load_scorer
 from overopt.score_units import within_prompt_sd
-from overopt.tokens import decode_prompts, decode_responses, load_tokenizer
+from overopt.tokens import decode_prompts, decode_responses, id_lists, load_tokenizer
 
 
 def score_pool_by_gold(
@@ -30,10 +30,11 @@ def score_pool_by_gold(
     """
     table = pd.read_parquet(pool)
     gold = load_scorer(gold_rm, tokenizer_dir)
-    gold_scores = gold.score(table["prompt_ids"].tolist(), table["response_ids"].tolist())
+    prompts, responses = id_lists(table["prompt_ids"]), id_lists(table["response_ids"])
+    gold_scores = gold.score(prompts, responses)
     rows = {"prompt_id": table["prompt_id"], "gold_score": gold_scores}
     if settings.has_hidden_utility:
-        rows["human_score"] = _hidden_utilities(table, tokenizer_dir)
+        rows["human_score"] = _hidden_utilities(prompts, responses, tokenizer_dir)
     scored = pd.DataFrame(rows)
     scored.to_parquet(scores, index=False)
     units: dict[str, float] = {}
@@ -47,9 +48,10 @@ def score_pool_by_gold(
     print(units)
 
 
-def _hidden_utilities(table: pd.DataFrame, tokenizer_dir: Path) -> np.ndarray:
+def _hidden_utilities(
+    prompts: list[list[int]], responses: list[list[int]], tokenizer_dir: Path
+) -> np.ndarray:
     from overopt.world.utility import utilities  # the embedded world only
 
     tokenizer = load_tokenizer(tokenizer_dir)
-    prompts = decode_prompts(tokenizer, table["prompt_ids"].tolist())
-    return utilities(prompts, decode_responses(tokenizer, table["response_ids"].tolist()))
+    return utilities(decode_prompts(tokenizer, prompts), decode_responses(tokenizer, responses))

@@ -17,6 +17,7 @@ from overopt.reward_model.training import (
     write_metrics,
 )
 from overopt.reward_model.validation import validation_metrics
+from overopt.tokens import id_lists
 
 
 def train_proxy_rm(
@@ -37,9 +38,9 @@ def train_proxy_rm(
     """
     table = pd.read_parquet(comparisons)
     join = joined_for(backbone, tokenizer_dir)
-    prompts = table["prompt_ids"].tolist()
+    prompts = id_lists(table["prompt_ids"])
     tokenized = TokenizedComparisons(
-        join(prompts, table["chosen_ids"].tolist()), join(prompts, table["rejected_ids"].tolist())
+        join(prompts, id_lists(table["chosen_ids"])), join(prompts, id_lists(table["rejected_ids"]))
     )
     if settings.proxy_rm is not None and settings.proxy_rm.labels == "sampled":
         tokenized = with_sampled_labels(tokenized, table)

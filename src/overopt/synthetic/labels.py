@@ -14,6 +14,7 @@ from overopt.job import Job
 from overopt.randomness import numpy_generator
 from overopt.reward_model.config import LabelSettings
 from overopt.reward_model.scorer import load_scorer
+from overopt.tokens import id_lists
 
 SPLITS = {"rm": "train", "rm_validation": "validation"}
 
@@ -52,8 +53,8 @@ def label_pairs(
     """
     table = pd.read_parquet(pairs)
     gold = load_scorer(gold_rm, tokenizer_dir)
-    prompts = table["prompt_ids"].tolist()
-    ids = {name: table[name].tolist() for name in ("first_ids", "second_ids")}
+    prompts = id_lists(table["prompt_ids"])
+    ids = {name: id_lists(table[name]) for name in ("first_ids", "second_ids")}
     # One call for both, so that a response that was drawn twice ties with itself.
     both = gold.score([*prompts, *prompts], [*ids["first_ids"], *ids["second_ids"]])
     scores = dict(zip(ids, np.split(both, 2), strict=True))

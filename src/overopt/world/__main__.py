@@ -74,7 +74,9 @@ def measure_agreement(num_pairs: int, rng: np.random.Generator) -> float:
 
 def _candidates(prompts: list[str], rng: np.random.Generator) -> list[str]:
     stand_ins = [write(Writer.sample(rng, 1.0), prompt, rng) for prompt in prompts]
-    return write_candidates(prompts, stand_ins, POLICY_SHARE, WRITER_SHARE, rng)
+    return write_candidates(
+        prompts, lambda rows: [stand_ins[row] for row in rows], POLICY_SHARE, WRITER_SHARE, rng
+    )
 
 
 def show(

@@ -4,9 +4,10 @@ The mixture is what lets the gold RM know more than the proxies: they only ever 
 policy, while humans have also judged careless writers and degenerate texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from overopt.errors import UserError
 from overopt.world.writers import Writer, degenerate, write
@@ -18,15 +19,17 @@ _WIDE_SPREAD = 3.0
 
 def write_candidates(
     prompts: Sequence[str],
-    policy_responses: Sequence[str],
+    policy_answers: Callable[[npt.NDArray[np.intp]], Sequence[str]],
     policy_share: float,
     writer_share: float,
     rng: np.random.Generator,
 ) -> list[str]:
     """Draw one candidate per prompt from the mixture of policy, writers and degenerate texts.
 
-    Independently for each prompt: with probability `policy_share` the given policy response, with
+    Independently for each prompt: with probability `policy_share` the policy's response, with
     `writer_share` a writer (30% of spread 1, 70% of spread 3), else a degenerate text.
+    `policy_answers` is called once, with the positions of the prompts that the policy answers, in
+    order.
 
     Raises
     ------
@@ -40,9 +43,10 @@ def write_candidates(
             " not be negative and add up to at most 1 (the rest is degenerate texts); correct them"
         )
     sources = rng.random(len(prompts))
+    answers = iter(policy_answers(np.flatnonzero(sources < policy_share)))
     return [
-        policy_response if source < policy_share else _written(prompt, source < writer_bound, rng)
-        for prompt, policy_response, source in zip(prompts, policy_responses, sources, strict=True)
+        next(answers) if source < policy_share else _written(prompt, source < writer_bound, rng)
+        for prompt, source in zip(prompts, sources, strict=True)
     ]
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.job import Job
-from overopt.tokens import decode_responses, load_tokenizer
+from overopt.tokens import decode_responses, id_lists, load_tokenizer
 from overopt.world.utility import FEATURES, feature_table
 
 Array = npt.NDArray[np.float64]
@@ -76,8 +76,8 @@ def feature_correlations(
     num_prompts = int(table["prompt_id"].max()) + 1
     rows = np.arange(len(table)).reshape(num_prompts, -1)[:, :NUM_RESPONSES]
     read = load_tokenizer(tokenizer)
-    prompts = decode_responses(read, table["prompt_ids"].iloc[rows[:, 0]].tolist())
-    responses = decode_responses(read, table["response_ids"].iloc[rows.ravel()].tolist())
+    prompts = decode_responses(read, id_lists(table["prompt_ids"].iloc[rows[:, 0]]))
+    responses = decode_responses(read, id_lists(table["response_ids"].iloc[rows.ravel()]))
     asked = [prompt for prompt in prompts for _ in range(rows.shape[1])]
     measured = feature_table(asked, responses)
     features = measured.T.reshape(len(FEATURES), *rows.shape)

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import torch
 
 from overopt.data_config import EmbeddedComparisonSettings
 from overopt.device import device_of_this_job
 from overopt.job import Job
 from overopt.models import load_policy, on_device
-from overopt.policy.sampling import sample_responses
+from overopt.policy.sampling import responses_at
 from overopt.randomness import numpy_generator, torch_generator
 from overopt.tokens import decode_responses, encode_prompts, load_tokenizer
 from overopt.world.annotators import judge
@@ -58,19 +60,22 @@ def make_human_comparisons(
 def _candidates(
     prompts: list[str], policy_dir: Path, settings: EmbeddedComparisonSettings, stream: str
 ) -> list[str]:
-    """One candidate per prompt. The policy answers all prompts, also those that take another's."""
+    """One candidate per prompt. Every prompt has its random numbers, whoever answers it."""
     tokenizer = load_tokenizer(policy_dir)
     policy = on_device(load_policy(policy_dir), device_of_this_job())
     encoded = encode_prompts(tokenizer, prompts, settings.text.max_prompt_tokens)
-    sampled = sample_responses(
-        policy,
-        encoded,
-        settings.text.max_response_tokens,
-        torch_generator(settings.seed, f"{stream} samples"),
-    )
+    shape = (len(prompts), settings.text.max_response_tokens)
+    uniforms = torch.rand(shape, generator=torch_generator(settings.seed, f"{stream} samples"))
+
+    def policy_answers(rows: npt.NDArray[np.intp]) -> list[str]:
+        if not len(rows):
+            return []
+        asked = [encoded[row] for row in rows]
+        return decode_responses(tokenizer, responses_at(policy, asked, uniforms[rows]).as_lists())
+
     return write_candidates(
         prompts,
-        decode_responses(tokenizer, sampled.as_lists()),
+        policy_answers,
         settings.candidates.policy_share,
         settings.candidates.writer_share,
         numpy_generator(settings.seed, f"{stream} candidates"),

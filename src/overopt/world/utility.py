@@ -8,6 +8,7 @@ import functools
 from collections.abc import Sequence
 from itertools import pairwise
 from math import exp
+from operator import eq
 from typing import NamedTuple
 
 import numpy as np
@@ -66,11 +67,11 @@ def _words_of(*parts_of_speech: str) -> frozenset[str]:
 
 
 _LEGAL_AFTER = {part: _words_of(*followers) for part, followers in _FOLLOWERS.items()}
-_LEGAL_AFTER_WORD: dict[str, frozenset[str]] = {
-    # Words of prompts and special tokens have no part of speech: nothing may follow them.
-    word: _LEGAL_AFTER[PARTS_OF_SPEECH[word]] if word in PARTS_OF_SPEECH else frozenset()
-    for word in VOCABULARY
-}
+# Words of prompts and special tokens have no part of speech: nothing may follow them.
+_LEGAL_PAIRS = frozenset(
+    (word, after) for word, part in PARTS_OF_SPEECH.items() for after in _LEGAL_AFTER[part]
+)
+_ALL_WORDS = frozenset(VOCABULARY)
 _CONTENT_WORDS = _words_of("noun", "verb", "adjective", "intensifier", "politeness", "opener")
 _HYPE_WORDS = _words_of("intensifier", "politeness") | {"!"}
 _ALL_TONES = frozenset(word for adjectives in TONES.values() for word in adjectives)
@@ -139,16 +140,16 @@ def _features(prompt: str, response: str) -> list[float]:
     if not num_words:
         return _EMPTY_RESPONSE
     distinct = set(words)
-    num_on_topic = sum(word in request.topic_words for word in words)
-    num_clashing = sum(word in request.clashing_words for word in words)
-    num_hype = sum(word in _HYPE_WORDS for word in words)
+    num_on_topic = sum(map(request.topic_words.__contains__, words))
+    num_clashing = sum(map(request.clashing_words.__contains__, words))
+    num_hype = sum(map(_HYPE_WORDS.__contains__, words))
     return [
         1 - exp(-len(distinct & request.topic_words) / 2.0),
         max(0.0, num_on_topic / num_words - 0.4) / 0.6 * min(1, num_words / 6),
         1 - exp(-len(distinct & request.tone_words) / 1.2),
         1 - exp(-num_clashing / 1.5),
-        _share_legal(words),
-        _repetition(words),
+        _share_legal(words, distinct),
+        _repetition(words, distinct),
         min(1.5, abs(num_words - request.length) / request.length),
         float(_opens_as_asked(words, request.opener)),
         float(num_words < MAX_RESPONSE_TOKENS and words[-1] in STOPS),
@@ -157,26 +158,25 @@ def _features(prompt: str, response: str) -> list[float]:
     ]
 
 
-def _share_legal(words: list[str]) -> float:
+def _share_legal(words: list[str], distinct: set[str]) -> float:
     """Share of the words that may follow the one before them, the first one the start."""
-    try:
-        num_legal = sum(after in _LEGAL_AFTER_WORD[word] for word, after in pairwise(words))
-        _LEGAL_AFTER_WORD[words[-1]]
-    except KeyError as error:
+    if not distinct <= _ALL_WORDS:
+        unknown = next(word for word in words if word not in _ALL_WORDS)
         raise UserError(
-            f"response {' '.join(words)!r} has the word {error.args[0]!r}, which is not in the"
+            f"response {' '.join(words)!r} has the word {unknown!r}, which is not in the"
             " vocabulary of the embedded world. Only responses to its prompts, in its words, have"
             " a hidden utility: score others with a reward model."
-        ) from error
+        )
+    num_legal = sum(map(_LEGAL_PAIRS.__contains__, pairwise(words)))
     return (num_legal + (words[0] in _LEGAL_AFTER[_START])) / len(words)
 
 
-def _repetition(words: list[str]) -> float:
+def _repetition(words: list[str], distinct: set[str]) -> float:
     """Share of content words said before, plus the share of words doubled on the spot."""
-    content = [word for word in words if word in _CONTENT_WORDS]
-    num_repeated = len(content) - len(set(content))
-    num_doubled = sum(word == after for word, after in pairwise(words))
-    return num_repeated / max(4, len(content)) + num_doubled / max(6, len(words))
+    num_content = sum(map(_CONTENT_WORDS.__contains__, words))
+    num_repeated = num_content - len(distinct & _CONTENT_WORDS)
+    num_doubled = sum(map(eq, words, words[1:]))
+    return num_repeated / max(4, num_content) + num_doubled / max(6, len(words))
 
 
 def _opens_as_asked(words: list[str], opener: list[str]) -> bool:
