@@ -17,6 +17,7 @@ import torch
 from overopt.accelerator import accelerator_of, recompute_activations, to_device
 from overopt.compute_config import Execution
 from overopt.errors import UserError
+from overopt.flat_parameters import FlatParameters
 from overopt.processes import Processes
 from overopt.training_config import Numerics
 from overopt.training_state import TrainingState
@@ -116,8 +117,10 @@ def train(
     if execution.recompute_activations:
         recompute_activations(loss)
     trained = [parameter for parameter in loss.parameters() if parameter.requires_grad]
+    flat = FlatParameters(trained) if FlatParameters.suits(trained, accelerator.device) else None
+    stepped = trained if flat is None else [flat.vector]
     optimizer = torch.optim.AdamW(
-        trained,
+        stepped,
         lr=learning_rate,
         betas=ADAM_BETAS,
         weight_decay=WEIGHT_DECAY,
@@ -151,9 +154,11 @@ def train(
     for step in range(first_step, len(batches)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, len(batches), learning_rate)
-        optimizer.zero_grad(set_to_none=True)
+        loss.zero_grad(set_to_none=True)
         batch_loss = loss_with_gradient(batches[step])
-        torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
+        if flat is not None:
+            flat.gather_gradients()
+        torch.nn.utils.clip_grad_norm_(stepped, MAX_GRADIENT_NORM)
         optimizer.step()
         losses.append(batch_loss.item())
         if not math.isfinite(losses[-1]):
@@ -165,6 +170,8 @@ def train(
             print(f"step {step + 1}/{len(batches)}: loss {np.mean(losses[-50:]):.4f}", flush=True)
         if state.is_due():
             state.save(loss, optimizer, {"step": step + 1, "losses": losses})
+    if flat is not None:
+        flat.release()
     loss.eval()
     return np.array(losses)
 
