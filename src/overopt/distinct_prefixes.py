@@ -10,11 +10,17 @@ the prefixes' queries, keys and values.
 Shapes: B = sequences, S = columns, N = distinct prefixes, D = state size.
 """
 
+import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+LONGEST = 64
+"""Tokens of a sequence up to which two batched products are faster than torch's own attention,
+whose work for each sequence and head then costs more than the arithmetic."""
 
 
 def distinct_prefixes(ids: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,6 +53,7 @@ class DistinctPrefixes:
         self._backbone = backbone
         self.width = backbone.config.n_embd
         self._num_heads = backbone.config.n_head
+        self._head_size = self.width // self._num_heads
         self._ids, self._last = ids, last
         number, places = distinct_prefixes(ids.numpy(), last.numpy())
         self._number, self._places = torch.as_tensor(number), torch.as_tensor(places)
@@ -68,38 +75,51 @@ class DistinctPrefixes:
 
         `projected` (N, 3 D) holds queries, keys and values.
         """
-        attended = self._attend(*self._heads(self._whole(projected)), is_causal=True)
-        return attended.flatten(0, 1).index_select(0, self._places)
+        attended = _attend(*self._by_head(projected), self._causal_mask)
+        rows = attended.reshape(-1, self._head_size).index_select(0, self._places_by_head)
+        return rows.view(-1, self.width)
 
     def attend_from(self, queries: torch.Tensor, projected: torch.Tensor) -> torch.Tensor:
         """Attention (B, D) of the last token of each sequence that is read.
 
         `queries` (B, D) are those tokens'; `projected` (N, 2 D) holds keys and values.
         """
-        mask = torch.arange(self._ids.shape[1]) <= self._last[:, None, None, None]
-        (query,) = self._heads(queries[:, None])
-        keys, values = self._heads(self._whole(projected))
-        return self._attend(query, keys, values, mask).squeeze(1)
+        is_after = torch.arange(self._ids.shape[1]) > self._last[:, None, None]
+        mask = torch.zeros(is_after.shape).masked_fill_(is_after, -torch.inf)
+        by_head = queries.view(-1, self._num_heads, 1, self._head_size).transpose(0, 1)
+        attended = _attend(by_head, *self._by_head(projected), mask)
+        return attended.squeeze(2).transpose(0, 1).flatten(1)
 
-    def _whole(self, projected: torch.Tensor) -> torch.Tensor:
-        """Of all sequences, (B, S, k D), from those of the prefixes."""
-        gathered = projected.index_select(0, self._number.flatten())
-        return gathered.unflatten(0, self._number.shape)
+    def _by_head(self, projected: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Of all sequences, k times (heads, B, S, head size), from (N, k D) of the prefixes."""
+        num = projected.shape[1] // self._head_size
+        # Gathered and put head by head in one go: a row of this view is one head of one prefix.
+        rows = self._number.flatten() * num + torch.arange(num)[:, None]
+        gathered = projected.view(-1, self._head_size).index_select(0, rows.flatten())
+        shape = (-1, self._num_heads, *self._number.shape, self._head_size)
+        return gathered.view(shape).unbind(0)
 
-    def _heads(self, projected: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """From (B, columns, k D) to k times (B, columns, heads, head size)."""
-        shape = (-1, self._num_heads, self.width // self._num_heads)
-        return projected.unflatten(2, shape).unbind(2)
+    @cached_property
+    def _places_by_head(self) -> torch.Tensor:
+        """Rows of the flattened (heads, B, S, head size) of each prefix's heads in turn, (N H,)."""
+        first = torch.arange(self._num_heads) * self._ids.numel()
+        return (self._places[:, None] + first).flatten()
 
-    @staticmethod
-    def _attend(
-        queries: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        mask: torch.Tensor | None = None,
-        *,
-        is_causal: bool = False,
-    ) -> torch.Tensor:
-        by_head = (tensor.transpose(1, 2) for tensor in (queries, keys, values))
-        attended = F.scaled_dot_product_attention(*by_head, attn_mask=mask, is_causal=is_causal)
-        return attended.transpose(1, 2).flatten(2)
+    @cached_property
+    def _causal_mask(self) -> torch.Tensor:
+        """Additive, (S, S)."""
+        return torch.full((self._ids.shape[1],) * 2, -torch.inf).triu_(1)
+
+
+def _attend(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Attention of tensors (heads, B, tokens, head size); `mask` (Q, T) or (B, Q, T) is added."""
+    mask = mask.to(queries.dtype)
+    if keys.shape[2] > LONGEST:
+        return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+    if mask.dim() == 3:
+        mask = mask.repeat(len(queries), 1, 1)
+    q, k, v = (tensor.flatten(0, 1) for tensor in (queries, keys, values))
+    weights = torch.baddbmm(mask, q, k.mT, alpha=1 / math.sqrt(q.shape[2])).softmax(-1)
+    return torch.bmm(weights, v).view(queries.shape)
