@@ -75,7 +75,8 @@ class DistinctPrefixes:
 
         `projected` (N, 3 D) holds queries, keys and values.
         """
-        attended = _attend(*self._by_head(projected), self._causal_mask)
+        queries, keys, values = self._by_head(projected)
+        attended = _attend(queries, keys, values, self._causal_mask)
         rows = attended.reshape(-1, self._head_size).index_select(0, self._places_by_head)
         return rows.view(-1, self.width)
 
@@ -87,7 +88,8 @@ class DistinctPrefixes:
         is_after = torch.arange(self._ids.shape[1]) > self._last[:, None, None]
         mask = torch.zeros(is_after.shape).masked_fill_(is_after, -torch.inf)
         by_head = queries.view(-1, self._num_heads, 1, self._head_size).transpose(0, 1)
-        attended = _attend(by_head, *self._by_head(projected), mask)
+        keys, values = self._by_head(projected)
+        attended = _attend(by_head, keys, values, mask)
         return attended.squeeze(2).transpose(0, 1).flatten(1)
 
     def _by_head(self, projected: torch.Tensor) -> tuple[torch.Tensor, ...]:

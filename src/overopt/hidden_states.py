@@ -5,8 +5,9 @@ A reward model's score reads one position of a sequence, a policy's log-probabil
 response. Two things are therefore left out of the forward pass, for models of GPT-2's layout (all
 models from scratch): the last block but its keys and values where nothing is read, and what
 sequences that start alike would compute twice (the two responses of a comparison, the responses of
-a pool to one prompt). Causal attention never looks to the right, so the states are the same but for
-rounding. Any other architecture goes through its own forward pass.
+a pool to one prompt). On a CPU every prefix is computed once (`overopt.distinct_prefixes`), on a
+GPU a start of one length for all. Causal attention never looks to the right, so the states are the
+same but for rounding. Any other architecture goes through its own forward pass.
 
 Shapes: B = sequences, U = distinct starts, P = tokens of a start, T = tokens after it,
 D = state size.
@@ -134,8 +135,7 @@ def _gpt2_states(
 ) -> torch.Tensor:
     """States at `positions` of the flattened `sequences.ids`, or at one position of each row.
 
-    The tokens of the starts and those after them are rows of one matrix, in this order; only
-    attention tells them apart.
+    What is computed token by token is computed on one matrix; only attention tells sequences apart.
     """
     layout, read = _layout_of(backbone, sequences, positions, ends)
     hidden = layout.embeddings()
@@ -191,7 +191,7 @@ def _reads_distinct_prefixes(device: torch.device) -> bool:
 
 
 class _Layout:
-    """Where the tokens of a batch stand in the matrix of all, (U P + B T, D)."""
+    """A batch as one matrix (U P + B T, D): the tokens of the starts, then those after them."""
 
     def __init__(
         self, backbone: GPT2Model, sequences: Sequences, ends: torch.Tensor | None
