@@ -117,6 +117,11 @@ def train(
     if execution.recompute_activations:
         recompute_activations(loss)
     trained = [parameter for parameter in loss.parameters() if parameter.requires_grad]
+    # Of accelerate only what wraps the model: its own backward pass, clipping and optimizer, made
+    # for scaled fp16 gradients, cost a small model's step as much again as the arithmetic.
+    prepared = accelerator.prepare(loss)
+    prepared.train()
+    # After accelerate, which may move the parameters.
     flat = FlatParameters(trained) if FlatParameters.suits(trained, accelerator.device) else None
     stepped = trained if flat is None else [flat.vector]
     optimizer = torch.optim.AdamW(
@@ -126,10 +131,6 @@ def train(
         weight_decay=WEIGHT_DECAY,
         fused=True,
     )
-    # Of accelerate only what wraps the model: its own backward pass, clipping and optimizer, made
-    # for scaled fp16 gradients, cost a small model's step as much again as the arithmetic.
-    prepared = accelerator.prepare(loss)
-    prepared.train()
 
     def loss_with_gradient(rows: np.ndarray) -> torch.Tensor:
         passes = shares_of(rows, processes, execution)
