@@ -11,7 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 from architectures import random_model
 from conftest import BuildPolicy
 from library_twins import twin_of
-from overopt import hidden_states
+from overopt import distinct_prefixes, hidden_states
 from overopt.accelerator import recompute_activations
 from overopt.architecture import Policy, backbone_of
 from overopt.gpt2 import GPT2Policy
@@ -80,8 +80,21 @@ def three_blocks(build: BuildPolicy) -> GPT2Policy:
 ALL = [three_blocks, one_block, gelu_model, adapted, recomputing, pythia, scaled_by_layer]
 
 
+WAYS = {
+    "short sequences on a CPU": lambda patch: None,
+    "long sequences on a CPU": lambda patch: patch.setattr(distinct_prefixes, "LONGEST", 0),
+    "on a GPU": lambda patch: patch.setattr(
+        hidden_states, "_reads_distinct_prefixes", lambda device: False
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ALL)
-def test_states_and_gradients_equal_those_of_transformers(kind, build_tiny_policy):
+def test_states_and_gradients_equal_those_of_transformers(
+    kind, way, build_tiny_policy, monkeypatch
+):
+    WAYS[way](monkeypatch)
     model = kind(build_tiny_policy)
     twin = twin_of(model)
     ids, lengths = sequences_that_share(20)
@@ -136,7 +149,9 @@ def test_models_from_scratch_do_not_go_through_the_whole_forward_pass(
 
 
 @torch.no_grad()
-def test_tokens_after_the_end_change_nothing(build_tiny_policy):
+@pytest.mark.parametrize("way", WAYS)
+def test_tokens_after_the_end_change_nothing(way, build_tiny_policy, monkeypatch):
+    WAYS[way](monkeypatch)
     model = build_tiny_policy(num_layers=3)
     ids, lengths = sequences_that_share(20)
     other, _ = sequences_that_share(20, seed=5)
@@ -146,6 +161,36 @@ def test_tokens_after_the_end_change_nothing(build_tiny_policy):
     assert torch.equal(
         states_at_ends(model, shared, ends), states_at_ends(model, with_garbage, ends)
     )
+
+
+def test_states_in_bf16_are_near_those_in_fp32(build_tiny_policy):
+    model = build_tiny_policy(num_layers=3)
+    ids, lengths = sequences_that_share(20)
+    sequences, ends = Sequences.whole(torch.as_tensor(ids)), torch.as_tensor(lengths)
+    expected = states_at_ends(model, sequences, ends)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        states = states_at_ends(model, sequences, ends)
+    torch.testing.assert_close(states.float(), expected, atol=0.05, rtol=0.05)
+
+
+# Which prefixes are distinct
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_prefix_that_is_read_is_there_once(seed):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 3, (rng.integers(1, 30), rng.integers(1, 10)))
+    last = rng.integers(0, ids.shape[1], len(ids))
+    number, places = distinct_prefixes.distinct_prefixes(ids, last)
+    prefixes = [
+        tuple(ids[row, : column + 1])
+        for row, column in zip(*np.divmod(places, ids.shape[1]), strict=True)
+    ]
+    read = [(row, column) for row in range(len(ids)) for column in range(last[row] + 1)]
+    wanted = {cell: tuple(ids[cell[0], : cell[1] + 1]) for cell in read}
+    assert sorted(prefixes) == sorted(set(wanted.values()))
+    assert all(prefixes[number[cell]] == prefix for cell, prefix in wanted.items())
+    assert number.min() >= 0 and number.max() < len(prefixes)
 
 
 # Which start is shared

@@ -173,10 +173,18 @@ MODEL = {
     *("models", "library_models", "gpt2", "architecture", "checkpoint_files", "tokens"),
     *("plain_tokenizer", "training_config"),
 }
-STATES = {"hidden_states", "device"}
+STATES = {"hidden_states", "distinct_prefixes", "device"}
 TEXT = {"tokens", "plain_tokenizer", "checkpoint_files"}
 TRAINING = {
-    *("optimization", "adam", "training_state", "randomness", "compute_config", "lora"),
+    *(
+        "optimization",
+        "adam",
+        "flat_parameters",
+        "training_state",
+        "randomness",
+        "compute_config",
+        "lora",
+    ),
     "accelerator",
     *STATES,
 }

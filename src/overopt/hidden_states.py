@@ -5,8 +5,10 @@ A reward model's score reads one position of a sequence, a policy's log-probabil
 response. Two things are therefore left out of the forward pass, for models of GPT-2's layout
 (`overopt.gpt2`, all models from scratch): the last block but its keys and values where nothing is
 read, and what sequences that start alike would compute twice (the two responses of a comparison,
-the responses of a pool to one prompt). Causal attention never looks to the right, so the states are
-the same but for rounding. Any other architecture goes through its own forward pass.
+the responses of a pool to one prompt). On a CPU every prefix is computed once
+(`overopt.distinct_prefixes`), on a GPU a start of one length for all. Causal attention never looks
+to the right, so the states are the same but for rounding. Any other architecture goes through its
+own forward pass.
 
 Shapes: B = sequences, U = distinct starts, P = tokens of a start, T = tokens after it,
 D = state size.
@@ -21,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from overopt.architecture import AnyModel, backbone_of
 from overopt.device import to_device
+from overopt.distinct_prefixes import DistinctPrefixes
 from overopt.gpt2 import GPT2Backbone, GPT2Block, GPT2Linear
 
 SMALLEST_SAVING = 0.1
@@ -117,10 +120,9 @@ def _gpt2_states(
 ) -> torch.Tensor:
     """States at `positions` of the flattened `sequences.ids`, or at one position of each row.
 
-    The tokens of the starts and those after them are rows of one matrix, in this order; only
-    attention tells them apart.
+    What is computed token by token is computed on one matrix; only attention tells sequences apart.
     """
-    layout = _Layout(backbone, sequences)
+    layout, read = _layout_of(backbone, sequences, positions, ends)
     hidden = layout.embeddings()
     blocks = cast(list[GPT2Block], list(backbone.h))
 
@@ -137,23 +139,49 @@ def _gpt2_states(
     block = blocks[-1]
     normalized = block.ln_1(hidden)
     if ends is not None:
-        read = layout.num_start_tokens + layout.flat(ends)
         queries = _linear(block.attn.c_attn, normalized.index_select(0, read), stop=layout.width)
         keys_and_values = _linear(block.attn.c_attn, normalized, start=layout.width)
-        attended = layout.attend_from(ends, queries, keys_and_values)
+        attended = layout.attend_from(queries, keys_and_values)
     else:
-        assert positions is not None
-        read = layout.num_start_tokens + positions
         attended = layout.attend(_linear(block.attn.c_attn, normalized)).index_select(0, read)
     hidden = _finish_block(block, hidden.index_select(0, read), attended)
     return backbone.ln_f(hidden)
 
 
-class _Layout:
-    """Where the tokens of a batch stand in the matrix of all, (U P + B T, D)."""
+def _layout_of(
+    backbone: GPT2Backbone,
+    sequences: Sequences,
+    positions: torch.Tensor | None,
+    ends: torch.Tensor | None,
+) -> "tuple[_Layout | DistinctPrefixes, torch.Tensor]":
+    """How a batch is laid out as one matrix, and which rows of it are read."""
+    if not _reads_distinct_prefixes(sequences.ids.device):
+        layout = _Layout(backbone, sequences, ends)
+        return layout, layout.num_start_tokens + layout.read_from(positions)
+    ids = sequences.joined()
+    if ends is not None:
+        last = sequences.start_length + ends
+        read = torch.arange(len(ids)) * ids.shape[1] + last
+    else:
+        assert positions is not None
+        read, last = positions, torch.zeros(len(ids), dtype=torch.int64)
+        last.scatter_reduce_(0, read // ids.shape[1], read % ids.shape[1], "amax")
+    prefixes = DistinctPrefixes(backbone, ids, last)
+    return prefixes, prefixes.rows_at(read)
 
-    def __init__(self, backbone: GPT2Backbone, sequences: Sequences) -> None:
-        self._backbone, self._sequences = backbone, sequences
+
+def _reads_distinct_prefixes(device: torch.device) -> bool:
+    """A GPU would have to be waited for, and has arithmetic to spare."""
+    return device.type == "cpu"
+
+
+class _Layout:
+    """A batch as one matrix (U P + B T, D): the tokens of the starts, then those after them."""
+
+    def __init__(
+        self, backbone: GPT2Backbone, sequences: Sequences, ends: torch.Tensor | None
+    ) -> None:
+        self._backbone, self._sequences, self._ends = backbone, sequences, ends
         self.width = backbone.config.n_embd
         self._num_heads = backbone.config.n_head
         self._num_starts, self._start_length = sequences.starts.shape
@@ -162,9 +190,12 @@ class _Layout:
         self._sizes = [self.num_start_tokens, self._num_rows * self._length]
         self._device = sequences.ids.device
 
-    def flat(self, columns: torch.Tensor) -> torch.Tensor:
-        """Positions in the flattened ids of one column of each row."""
-        return torch.arange(self._num_rows, device=self._device) * self._length + columns
+    def read_from(self, positions: torch.Tensor | None) -> torch.Tensor:
+        """Positions in the flattened ids: these, or those of the ends."""
+        if self._ends is None:
+            assert positions is not None
+            return positions
+        return torch.arange(self._num_rows, device=self._device) * self._length + self._ends
 
     def embeddings(self) -> torch.Tensor:
         """Input of the first block."""
@@ -199,10 +230,8 @@ class _Layout:
         )
         return torch.cat([attended, attended_by_rows])
 
-    def attend_from(
-        self, ends: torch.Tensor, queries: torch.Tensor, projected: torch.Tensor
-    ) -> torch.Tensor:
-        """Attention (B, D) of one token a row, at column `ends`, to those before it and itself.
+    def attend_from(self, queries: torch.Tensor, projected: torch.Tensor) -> torch.Tensor:
+        """Attention (B, D) of the end of each row to the tokens before it and itself.
 
         `queries` (B, D) are those tokens'; `projected` (U P + B T, 2 D) holds keys and values.
         """
@@ -213,7 +242,8 @@ class _Layout:
             keys = self._after_starts(start_keys, keys)
             values = self._after_starts(start_values, values)
         columns = torch.arange(self._start_length + self._length, device=self._device)
-        mask = columns <= (self._start_length + ends)[:, None, None, None]
+        assert self._ends is not None
+        mask = columns <= (self._start_length + self._ends)[:, None, None, None]
         (query,) = self._heads(queries, self._num_rows)
         return _attend(query, keys, values, mask)
 

@@ -19,6 +19,7 @@ from overopt.adam import AdamW, ParameterGroup
 from overopt.compute_config import Execution
 from overopt.device import to_device
 from overopt.errors import UserError
+from overopt.flat_parameters import FlatParameters
 from overopt.processes import Processes
 from overopt.training_config import Numerics
 from overopt.training_state import TrainingState
@@ -118,12 +119,15 @@ def train(
     if execution.recompute_activations:
         recompute_activations(loss)
     trained = [parameter for parameter in loss.parameters() if parameter.requires_grad]
-    group = ParameterGroup(trained, learning_rate)
-    optimizer = AdamW([group], betas=ADAM_BETAS, weight_decay=WEIGHT_DECAY)
     # Of accelerate only what wraps the model: its own backward pass, clipping and optimizer, made
     # for scaled fp16 gradients, cost a small model's step as much again as the arithmetic.
     wrapped = prepared(accelerator, loss)
     wrapped.train()
+    # After accelerate, which may move the parameters.
+    flat = FlatParameters(trained) if FlatParameters.suits(trained, accelerator.device) else None
+    stepped = trained if flat is None else [flat.vector]
+    group = ParameterGroup(stepped, learning_rate)
+    optimizer = AdamW([group], betas=ADAM_BETAS, weight_decay=WEIGHT_DECAY)
 
     def loss_with_gradient(rows: np.ndarray) -> torch.Tensor:
         passes = shares_of(rows, processes, execution)
@@ -149,7 +153,9 @@ def train(
         group.learning_rate = learning_rate_at(step, len(batches), learning_rate)
         loss.zero_grad(set_to_none=True)
         batch_loss = loss_with_gradient(batches[step])
-        torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
+        if flat is not None:
+            flat.gather_gradients()
+        torch.nn.utils.clip_grad_norm_(stepped, MAX_GRADIENT_NORM)
         optimizer.step()
         losses.append(batch_loss.item())
         if not math.isfinite(losses[-1]):
@@ -161,6 +167,8 @@ def train(
             print(f"step {step + 1}/{len(batches)}: loss {np.mean(losses[-50:]):.4f}", flush=True)
         if state.is_due():
             state.save(loss, optimizer, {"step": step + 1, "losses": losses})
+    if flat is not None:
+        flat.release()
     loss.eval()
     return np.array(losses)
 

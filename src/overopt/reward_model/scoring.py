@@ -51,9 +51,17 @@ def score_sequences(
     scores = np.empty(len(distinct), dtype=np.float32)
     for start in range(0, len(distinct), batch_size):
         batch = distinct[start : start + batch_size]
-        # Before its last token a sequence may share anything.
-        read = share_starts(pad_right(batch, FILLER_ID), longest=len(batch[0]) - 1)
+        read = _batch_of(batch, device)
         lengths = torch.as_tensor([len(sequence) for sequence in batch])
         scored = score_batch(reward_model, read.to(device), lengths.to(device))
         scores[start : start + batch_size] = scored.cpu().numpy()
     return scores[[rows_of[tuple(sequence)] for sequence in sequences]]
+
+
+def _batch_of(sequences: Sequence[Sequence[int]], device: torch.device) -> Sequences:
+    """A batch, shortest first; on a GPU with the start that sequences share told apart."""
+    ids = pad_right(sequences, FILLER_ID)
+    if device.type == "cpu":  # where every prefix is read once as it is
+        return Sequences.whole(torch.as_tensor(ids))
+    # Before its last token a sequence may share anything.
+    return share_starts(ids, longest=len(sequences[0]) - 1)
