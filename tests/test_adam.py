@@ -55,6 +55,34 @@ def test_steps_are_those_of_torch_to_the_bit(weight_decay):
         }
 
 
+def test_building_reading_and_training_a_model_does_not_import_the_compiler(tmp_path):
+    code = (
+        "import sys, torch\n"
+        "from pathlib import Path\n"
+        "from overopt.models import build_policy, build_reward_model, load_policy, save_model\n"
+        "from overopt.optimization import Examples, train\n"
+        "from overopt.policy.training import LanguageModelLoss\n"
+        "from overopt.training_config import Numerics, TransformerConfig\n"
+        "from overopt.training_state import TrainingState\n"
+        "shape = TransformerConfig(hidden_size=8, num_layers=1, num_heads=1)\n"
+        "policy = build_policy(shape, 11, 12, torch.Generator().manual_seed(0))\n"
+        "save_model(policy, Path(sys.argv[1]))\n"
+        "loaded = load_policy(Path(sys.argv[1]))\n"
+        "state = torch.get_rng_state()\n"
+        "build_reward_model(loaded)\n"
+        "assert torch.equal(torch.get_rng_state(), state)\n"
+        "tensors = torch.ones(2, 5, dtype=int), torch.tensor([1, 1]), torch.tensor([5, 5])\n"
+        "examples = Examples(lambda rows: tensors, weights=torch.ones(2).numpy())\n"
+        "batches = [torch.arange(2).numpy()]\n"
+        "loss, state = LanguageModelLoss(loaded), TrainingState(None)\n"
+        "train(loss, examples, batches, 0.1, state, Numerics())\n"
+        "print(sorted({'torch._dynamo', 'sympy', 'transformers'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_step_does_not_import_the_compiler():
     code = (
         "import sys, torch\n"

@@ -117,15 +117,15 @@ class GPT2Backbone(torch.nn.Module):
     def __init__(self, settings: GPT2Settings) -> None:
         super().__init__()
         self.config = settings
-        self.wte = torch.nn.Embedding(settings.vocab_size, settings.n_embd)
-        self.wpe = torch.nn.Embedding(settings.n_positions, settings.n_embd)
+        self.wte = _embedding(settings.vocab_size, settings.n_embd)
+        self.wpe = _embedding(settings.n_positions, settings.n_embd)
         self.h = torch.nn.ModuleList(GPT2Block(settings) for _ in range(settings.n_layer))
         self.ln_f = _layer_norm(settings)
         self.gradient_checkpointing = False
 
 
 class GPT2Model(torch.nn.Module):
-    """What a language model and a reward model have in common."""
+    """What a language model and a reward model have in common. Weights have no values yet."""
 
     def __init__(self, settings: GPT2Settings) -> None:
         super().__init__()
@@ -165,16 +165,12 @@ class GPT2RewardModel(GPT2Model):
 
     def __init__(self, settings: GPT2Settings) -> None:
         super().__init__(settings)
-        self.score = torch.nn.Linear(settings.n_embd, 1, bias=False)
+        # Not drawn, from a random state that belongs to nobody.
+        self.score = torch.nn.Linear(settings.n_embd, 1, bias=False, device="meta")
+        self.score.weight = torch.nn.Parameter(torch.empty(1, settings.n_embd))
 
 
 Model = TypeVar("Model", GPT2Policy, GPT2RewardModel)
-
-
-def empty_gpt2(model_class: type[Model], settings: GPT2Settings) -> Model:
-    """A model whose weights have shapes, but no memory and no values yet (`to_empty`)."""
-    with torch.device("meta"):
-        return model_class(settings)
 
 
 def save_gpt2(model: GPT2Model, folder: Path) -> None:
@@ -208,7 +204,8 @@ def read_gpt2(model_class: type[Model], folder: Path) -> Model | None:
             return None
         if settings.activation_function not in ACTIVATIONS:
             return None
-        model = empty_gpt2(model_class, settings)
+        with torch.device("meta"):  # shapes, no memory: a folder may claim any size
+            model = model_class(settings)
         tensors = load_file(folder / WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
         return None
@@ -217,6 +214,11 @@ def read_gpt2(model_class: type[Model], folder: Path) -> Model | None:
         return None
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     return model.eval()
+
+
+def _embedding(num_rows: int, width: int) -> torch.nn.Embedding:
+    # Given a weight it draws none, which imports torch's compiler where there is no memory.
+    return torch.nn.Embedding(num_rows, width, _weight=torch.empty(num_rows, width))
 
 
 def _layer_norm(settings: GPT2Settings) -> torch.nn.LayerNorm:

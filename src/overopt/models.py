@@ -24,7 +24,6 @@ from overopt.gpt2 import (
     GPT2Policy,
     GPT2RewardModel,
     GPT2Settings,
-    empty_gpt2,
     read_gpt2,
     save_gpt2,
 )
@@ -58,7 +57,7 @@ def build_policy(
         bos_token_id=BOS_ID,
         eos_token_id=EOS_ID,
     )
-    model = empty_gpt2(GPT2Policy, settings).to_empty(device="cpu")
+    model = GPT2Policy(settings)
     _initialize(model.transformer, generator)
     return model
 
@@ -95,7 +94,7 @@ def build_reward_model(backbone: Policy) -> RewardModel:
         from overopt.library_models import build_classifier
 
         return build_classifier(backbone)
-    model = empty_gpt2(GPT2RewardModel, backbone.config).to_empty(device="cpu")
+    model = GPT2RewardModel(backbone.config)
     model.transformer.load_state_dict(backbone.transformer.state_dict())
     torch.nn.init.zeros_(model.score.weight)
     return model.to(backbone.dtype)
