@@ -5,8 +5,8 @@ What counts are the products that a whole forward pass over real tokens needs: 2
 forward, 6 in training, attention over the tokens before, and the output layer of a language model
 for response tokens. Padding, embeddings, normalization, optimizer and Python count nothing, though
 they take time. Products that are left out because nothing reads them count as if they were done:
-the share says how fast the work is. A second share, of the products that torch did in fact (padding
-included, attention not), says how busy the processor was with them.
+the share says how fast the work is. A second share, of the products that torch did in fact (those
+of attention with the half that its mask hides), says how busy the processor was with them.
 """
 
 from collections.abc import Sequence
