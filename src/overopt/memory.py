@@ -5,8 +5,9 @@ One function a rule, named as it; rules whose peak hardly depends on the setting
 The constants are fitted to the run records of config.yaml, study.yaml, test.yaml and human.yaml
 (`peak_memory_mb`), so that what is declared lies a little above the peak, and at most a quarter.
 
-The base is most of it at these sizes: Python with pandas takes 120 MB, with torch and transformers
-500 to 530. On top come texts as lists of token ids, weights, activations and the sampler's cache.
+The base is most of it at these sizes: Python with pandas takes 120 MB, with torch 330 to 390, with
+transformers 500 to 530. On top come texts as lists of token ids, weights, activations and the
+sampler's cache.
 
 Of a job that uses GPUs (`compute.gpu`) weights, activations and cache lie there; the host needs
 torch with CUDA, the texts and, while they are loaded, the weights. That is assumed, not measured.
@@ -32,13 +33,15 @@ from overopt.plan.texts import num_human_comparisons, num_synthetic_comparisons
 from overopt.ppo.config import PIECE_SIZE
 from overopt.study import Study
 
-_MODELS = 550
-"""Python, torch, transformers and a small model."""
-_TOKEN = 60e-6
+_MODELS = 400
+"""Python, torch, pandas and a small model."""
+_LIBRARY = 140
+"""transformers, which reads published checkpoints; adapters stand on its models."""
+_TOKEN = 38e-6
 """A token id in a list of Python, with its share of the lists."""
 _LARGEST_CACHE = 4.5e3
 """MB that the sampler sets aside at most, on processors."""
-_POOL_TOKEN = 75e-6
+_POOL_TOKEN = 45e-6
 """The same in a pool, which a job holds as a table and joined."""
 _CUDA = 3000
 """Python, torch and transformers in a process that uses a GPU; assumed."""
@@ -64,7 +67,7 @@ def hub_data(study: Study) -> int:
 def published_checkpoint(study: Study, published: CheckpointSettings) -> int:
     """Reading a checkpoint and writing it as the project's own."""
     shape = shape_of_checkpoint(study, published.checkpoint)
-    return _rounded(_MODELS + 1e-6 * FP32 * shape.num_parameters)
+    return _rounded(_MODELS + _LIBRARY + 1e-6 * FP32 * shape.num_parameters)
 
 
 def human_comparisons(study: Study) -> int:
@@ -72,7 +75,9 @@ def human_comparisons(study: Study) -> int:
     if not isinstance(study.data, EmbeddedDataConfig):
         return _of_files(study)
     compute = policy_compute(study, study.main_policy, alone=True)
-    return _job(compute, _human_pairs(study), _sampling(study, study.main_policy))
+    # Candidates are texts; only what the policy answers is token ids too.
+    texts = study.data.candidates.policy_share * _human_pairs(study)
+    return _job(study, compute, texts, _sampling(study, study.main_policy))
 
 
 def policy(study: Study, policy_size: str) -> int:
@@ -91,7 +96,7 @@ def gold_rm(study: Study) -> int:
     """Training of the gold RM."""
     compute, shape = gold_compute(study), gold_shape(study)
     training = _training(study, compute, shape, 2 * study.gold_rm.batch_size)
-    return _job(compute, _human_pairs(study), training, shape)
+    return _job(study, compute, _human_pairs(study), training, shape)
 
 
 def synthetic_responses(study: Study) -> int:
@@ -99,14 +104,14 @@ def synthetic_responses(study: Study) -> int:
     compute = policy_compute(study, study.comparison_policy, alone=True)
     shape = policy_shape(study, study.comparison_policy)
     sampling = _sampling(study, study.comparison_policy)
-    return _job(compute, _synthetic_pairs(study), sampling, shape)
+    return _job(study, compute, _synthetic_pairs(study), sampling, shape)
 
 
 def synthetic_comparisons(study: Study) -> int:
     """Labelling of the pairs by the gold RM."""
     gold = gold_shape(study)
     return _job(
-        gold_compute(study, alone=True), _synthetic_pairs(study), _scoring(study, gold), gold
+        study, gold_compute(study, alone=True), _synthetic_pairs(study), _scoring(study, gold), gold
     )
 
 
@@ -114,7 +119,7 @@ def proxy_rm(study: Study, proxy_size: str) -> int:
     """Training of a proxy RM."""
     compute, shape = proxy_compute(study, proxy_size), proxy_shape(study, proxy_size)
     training = _training(study, compute, shape, 2 * study.proxy_rm.batch_size)
-    return _job(compute, _synthetic_pairs(study), training, shape)
+    return _job(study, compute, _synthetic_pairs(study), training, shape)
 
 
 def pool(study: Study, policy_size: str) -> int:
@@ -123,19 +128,19 @@ def pool(study: Study, policy_size: str) -> int:
         policy_compute(study, policy_size, alone=True),
         policy_shape(study, policy_size),
     )
-    return _job(compute, _pool(study), _sampling(study, policy_size), shape)
+    return _job(study, compute, _pool(study), _sampling(study, policy_size), shape)
 
 
 def pool_gold_scores(study: Study) -> int:
     """Scores of a pool by the gold RM."""
     gold = gold_shape(study)
-    return _job(gold_compute(study, alone=True), _pool(study), _scoring(study, gold), gold)
+    return _job(study, gold_compute(study, alone=True), _pool(study), _scoring(study, gold), gold)
 
 
 def best_of_n(study: Study, proxy_size: str) -> int:
     """Scores of a pool by a proxy RM."""
     compute, shape = proxy_compute(study, proxy_size, alone=True), proxy_shape(study, proxy_size)
-    return _job(compute, _pool(study), _scoring(study, shape), shape)
+    return _job(study, compute, _pool(study), _scoring(study, shape), shape)
 
 
 def deep_pool(study: Study, policy_size: str) -> int:
@@ -144,7 +149,7 @@ def deep_pool(study: Study, policy_size: str) -> int:
         policy_compute(study, policy_size, alone=True),
         policy_shape(study, policy_size),
     )
-    return _job(compute, _deep_pool(study), _sampling(study, policy_size), shape)
+    return _job(study, compute, _deep_pool(study), _sampling(study, policy_size), shape)
 
 
 def deep_best_of_n(study: Study) -> int:
@@ -153,7 +158,12 @@ def deep_best_of_n(study: Study) -> int:
     proxies = [proxy_shape(study, size) for size in study.proxy_sizes]
     largest = max(proxies, key=lambda shape: shape.num_parameters)
     return _job(
-        gold_compute(study, alone=True), _deep_pool(study), _scoring(study, gold), gold, largest
+        study,
+        gold_compute(study, alone=True),
+        _deep_pool(study),
+        _scoring(study, gold),
+        gold,
+        largest,
     )
 
 
@@ -169,7 +179,7 @@ def ppo(study: Study, policy_size: str) -> int:
     working = _training(study, compute, shape, episodes)
     working += _distributions(study, shape, max(episodes, evaluated))
     # Beside the policy: its initial copy, the proxy and gold.
-    return _job(compute, 50, working, shape, shape, largest, gold_shape(study))
+    return _job(study, compute, 50, working, shape, shape, largest, gold_shape(study))
 
 
 def fits(study: Study) -> int:
@@ -217,11 +227,15 @@ def _size_of_files(study: Study) -> float:
     )
 
 
-def _job(compute: ComputeConfig, texts: float, working: float, *models: ModelShape) -> int:
+def _job(
+    study: Study, compute: ComputeConfig, texts: float, working: float, *models: ModelShape
+) -> int:
     """Of texts, what the models work with, and their weights (of training: `_training` too)."""
     weights = 1e-6 * FP32 * sum(model.num_parameters for model in models)
-    base = _CUDA + texts + weights if compute.gpu else _MODELS + texts + weights + working
-    return compute.num_processes * _rounded(base)
+    if compute.gpu:
+        return compute.num_processes * _rounded(_CUDA + texts + weights)
+    base = _MODELS + (_LIBRARY if study.checkpoints() or compute.lora_rank else 0)
+    return compute.num_processes * _rounded(base + texts + weights + working)
 
 
 def _language_model(
@@ -232,7 +246,7 @@ def _language_model(
         texts = 2.5e-3 * study.data.num_demonstrations
     working = _training(study, compute, shape, batch_size)
     working += _distributions(study, shape, batch_size)
-    return _job(compute, texts, working, shape)
+    return _job(study, compute, texts, working, shape)
 
 
 def _pairs(study: Study, number: int) -> float:

@@ -149,20 +149,16 @@ def deep_best_of_n(study: Study, proxy_size: str, gpu: GpuModel = A100) -> float
 
 
 def ppo(study: Study, policy_size: str, proxy_size: str, gpu: GpuModel = A100) -> float:
-    """PPO to its last iteration; runs that reach `stop_kl` before take less.
-
-    Batches of episodes are not sorted by length: all are as long as the longest.
-    """
+    """PPO to its last iteration; runs that reach `stop_kl` before take less."""
     config, on = study.ppo, machine(policy_compute(study, policy_size), gpu)
     shape, proxy = policy_shape(study, policy_size), proxy_shape(study, proxy_size)
     episodes = texts(study, config.batch_size)
-    padded = episodes.padded()
-    logits = padded.num_response_tokens
+    logits = episodes.num_response_tokens
     rollout = on.sampling(shape, episodes) + on.reading(proxy, episodes)
-    rollout += 2 * on.reading(shape, padded, logits)  # the policy, and the initial one for the KL
+    rollout += 2 * on.reading(shape, episodes, logits)  # the policy, and the initial one for the KL
     num_passes = config.num_ppo_epochs
     num_steps = num_passes * config.num_mini_batches
-    update = on.training(shape, padded.times(num_passes), num_steps, num_passes * logits)
+    update = on.training(shape, episodes.times(num_passes), num_steps, num_passes * logits)
     iterations = config.num_iterations * (rollout + update)
     return on.start + iterations + num_evaluations(study) * _evaluation(study, on, shape, proxy)
 
@@ -223,8 +219,7 @@ def num_replicates(study: Study) -> int:
 def _evaluation(study: Study, on: Machine, shape: ModelShape, proxy: ModelShape) -> float:
     number = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
     measured = texts(study, number)
-    padded = measured.padded()
-    both = 2 * on.reading(shape, padded, padded.num_response_tokens)
+    both = 2 * on.reading(shape, measured, measured.num_response_tokens)
     scores = on.reading(proxy, measured) + on.reading(gold_shape(study), measured)
     return on.sampling(shape, measured) + both + scores
 
