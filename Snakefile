@@ -16,6 +16,7 @@ include: "workflow/rules/common.smk"
 
 onstart:
     check_writable(Path("results"))
+    do_not_limit_starts()
 
 
 # Paths name a study and a proxy RM in these two forms everywhere.

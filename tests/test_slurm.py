@@ -5,6 +5,7 @@ The whole tiny study takes minutes there, since each job starts two Snakemakes o
 does a part of it by `dvc repro`. So the suite runs a smaller part; OVEROPT_SLURM_WHOLE=1 runs all.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -69,6 +70,17 @@ def wait_until(happens: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+def stop_processes(name: str) -> bool:
+    """Stop, without ending them, the processes with this in their command line; whether any is."""
+    stopped = False
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended in the meantime
+            if name.encode() in path.read_bytes():
+                os.kill(int(path.parent.name), signal.SIGSTOP)
+                stopped = True
+    return stopped
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster whose commands are the ones that are found."""
@@ -121,6 +133,7 @@ def hungry(
     process = start(folder)
     yield folder, process
     process.kill()
+    process.wait()
 
 
 # Ctrl-C.
@@ -230,8 +243,13 @@ def test_a_killed_controller_is_survived(
     assert f"{tilted}: tilted.py wrote it" in found
     run(folder, "snakemake", "--cores", "1", "--touch", "--force", tilted, *CONFIGURED)
 
+    def is_held() -> bool:
+        """Whether PPO has begun to write; it takes a second or two, so it is stopped at once."""
+        has_begun = any((folder / curve).parent.glob(".unfinished-*"))
+        return has_begun and stop_processes(f"{folder}/workflow/scripts/ppo.py")
+
     curve = f"results/test/ppo/small/kl-0/{CELL}/curve.parquet"
-    kill_while_making(curve, begun=lambda: any((folder / curve).parent.glob(".unfinished-*")))
+    kill_while_making(curve, begun=is_held)
     cluster.run("sbatch", f"--chdir={folder}", "--mem=50", "--output=/dev/null", "--wrap=sleep 300")
     assert start(folder, curve, *CONFIGURED).wait(timeout=120) == 0, (folder / "said").read_text()
     assert "Cancelled SLURM job" in (folder / "said").read_text()

@@ -45,6 +45,16 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
+def do_not_limit_starts():
+    """Let the cores alone limit how many jobs start in a second, on one machine.
+
+    For its own limit Snakemake looks for jobs to start once more every second for each job that has
+    ended: after some hundred of them that is a tenth of a processor's time.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 def check_writable(folder):
     """Stop before the first job where results cannot be written."""
     existing = folder if folder.exists() else Path(".")
