@@ -1,5 +1,7 @@
 """Verdicts on whole synthetic studies: shape of curves, RM size, RM data, policy size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,18 @@ def test_a_study_as_the_paper_tells_it_supports_every_claim() -> None:
 def test_a_study_that_breaks_a_claim_contradicts_it(truth, sweeps, contradicted) -> None:
     found = verdicts(example_evidence(np.random.default_rng(1), truth, sweeps=sweeps))
     assert {found[name] for name in contradicted} == {"contradicted"}, found
+
+
+def test_steps_are_compared_up_to_where_the_first_run_ends() -> None:
+    """A run that reaches the KL limit early has no KL after that."""
+    evidence = example_evidence(np.random.default_rng(6), sweeps=("policy",))
+    curves = evidence.curves
+    early = (curves["method"] == "ppo") & (curves["seed"] == 0) & (curves["step"] > 30)
+    assert early.any()
+    table = judge(CLAIMS, replace(evidence, curves=curves[~early])).set_index("id")
+    whole = judge(CLAIMS, evidence).set_index("id")
+    found = table.loc["C35", "estimate"]
+    assert found == pytest.approx(whole.loc["C35", "estimate"], rel=0.1)
 
 
 def test_noise_decides_almost_nothing_and_nothing_wrongly() -> None:

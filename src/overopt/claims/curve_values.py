@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.claims.evidence import Evidence
-from overopt.group_curves import GROUP_KEYS, GroupCurve, cells_by_group
+from overopt.group_curves import GROUP_KEYS, Cell, GroupCurve, cells_by_group
 
 Array = npt.NDArray[np.float64]
 
@@ -55,11 +55,9 @@ def changes_in_kl(
 def kl_at_steps(evidence: Evidence, column: int, steps: Array) -> Array:
     """KL of a PPO cell at training steps, nats, shape (1 + B, steps): linear between evaluations.
 
-    Mean over the runs; NaN beyond the end of a run.
+    Mean over the runs; NaN beyond the end of a run (`last_common_step`).
     """
-    keys = evidence.statistics.groups.loc[column, GROUP_KEYS]
-    rows = evidence.curves[(evidence.curves[GROUP_KEYS] == keys).all(axis=1)]
-    ((_, runs),) = cells_by_group(rows)
+    runs = _runs(evidence, column)
     resamples = evidence.statistics.resamples
     seed_weights = resamples.seed_weights([run.seed for run in runs], runs[0].proxy_size)
     total = np.zeros((len(seed_weights), len(steps)))
@@ -68,6 +66,18 @@ def kl_at_steps(evidence: Evidence, column: int, steps: Array) -> Array:
         at = [np.interp(steps, run.points, row, right=np.nan) for row in kl]
         total += weight[:, None] * np.stack(at)
     return total
+
+
+def last_common_step(evidence: Evidence, column: int) -> int:
+    """The training step at which the first of a PPO cell's runs ends, by KL or by its length."""
+    return min(int(max(run.points)) for run in _runs(evidence, column))
+
+
+def _runs(evidence: Evidence, column: int) -> list[Cell]:
+    keys = evidence.statistics.groups.loc[column, GROUP_KEYS]
+    rows = evidence.curves[(evidence.curves[GROUP_KEYS] == keys).all(axis=1)]
+    ((_, runs),) = cells_by_group(rows)
+    return runs
 
 
 def _interpolate(x: Array, y: Array, shares: Sequence[float]) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from overopt.claims.curve_values import kl_at_steps
+from overopt.claims.curve_values import kl_at_steps, last_common_step
 from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, larger_policy, policy_pairs
 from overopt.claims.verdicts import Claim, Condition, Finding
 from overopt.group_curves import GroupCurve, score_at_kl
@@ -180,7 +180,7 @@ def _gaps(main: GroupCurve, other: GroupCurve) -> tuple[Array, Array]:
 
 
 def _log_kl_ratio(evidence: Evidence, main: int, other: int) -> Array:
-    last = min(int(evidence.statistics.curves[c].points["step"].max()) for c in (main, other))
+    last = min(last_common_step(evidence, column) for column in (main, other))
     steps = np.linspace(last / 2, last, NUM_PLACES)
     kl_main, kl_other = (kl_at_steps(evidence, column, steps) for column in (main, other))
     return np.log(kl_other / kl_main).mean(axis=1)
