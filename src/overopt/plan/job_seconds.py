@@ -58,7 +58,7 @@ def human_comparisons(study: Study) -> float:
         return _STATISTICS_START + 1e-4 * number
     sampled = texts(study, 2 * number * study.data.candidates.policy_share)
     shape = policy_shape(study, study.main_policy)
-    return CORE.start + 1.8e-4 * number + CORE.sampling(shape, sampled)
+    return CORE.start + 0.6e-4 * number + CORE.sampling(shape, sampled)
 
 
 def policy(study: Study, policy_size: str, gpu: GpuModel = A100) -> float:
@@ -192,7 +192,7 @@ def forms(study: Study) -> float:
 
 def claims(study: Study) -> float:
     """Claims on the bootstrap's versions."""
-    return 3.0 + 7.5e-5 * num_replicates(study)
+    return 2.5 + 5e-5 * num_replicates(study)
 
 
 def paper_comparison(study: Study) -> float:
