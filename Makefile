@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME
 
 help:
 	@echo 'make benchmark    the whole default study, its report, its results in short (config/config.yaml)'
-	@echo 'make demo         the same, tiny, in about two minutes (config/test.yaml)'
+	@echo 'make demo         the same, tiny, in about a minute (config/test.yaml)'
 	@echo 'make compare      a finished study against the reference in docs/reference (STUDY=study)'
 	@echo 'make audit        where results come from, and whether they still hold (STUDY=default)'
 	@echo 'make bench        how fast it is, beside transformers and TRL: docs/performance.md (half an hour)'

@@ -2,7 +2,7 @@
 Reward-model overoptimization (Gao, Schulman, Hilton 2022), from human data to coefficients.
 
     snakemake --cores 2                                    the default study
-    snakemake --cores 2 --configfile config/test.yaml      the same DAG in about two minutes
+    snakemake --cores 2 --configfile config/test.yaml      the same DAG in about a minute
 """
 
 # A config given on the command line replaces the default one; Snakemake would merge the two.
