@@ -26,7 +26,9 @@ def changed_files(root: Path, first: str, second: str, scripts: Iterable[str]) -
         imported: set[str] = set()
         for archive, folder in zip(archives, (Path(before), Path(after)), strict=True):
             with tarfile.open(fileobj=io.BytesIO(archive or b"")) as tar:
-                tar.extractall(folder, filter="data")
+                # Python 3.11.3 and older know no filter; the archive is git's own.
+                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+                tar.extractall(folder)
             for script in scripts:
                 path = folder / _SCRIPTS / script
                 if path.is_file():
