@@ -5,7 +5,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from overopt.gpt2 import GPT2Model
-from overopt.library_models import as_library_model
+from overopt.transformers_models import as_library_model
 
 
 def twin_of(model: GPT2Model | PreTrainedModel) -> Any:

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, CLIPTextConfig, CLIPTextModel
 
 from architectures import SETTINGS, random_model
-from overopt import library_models
+from overopt import transformers_models
 from overopt.architecture import backbone_of, vocabulary_logits
 from overopt.errors import UserError
 from overopt.models import (
@@ -118,6 +118,6 @@ def test_an_architecture_that_is_no_language_model_is_refused(tmp_path):
 def test_an_unknown_change_of_the_logits_is_refused(tmp_path, monkeypatch):
     save_model(random_model("Granite, divided logits"), tmp_path)
     load_policy(tmp_path)
-    monkeypatch.setattr(library_models, "vocabulary_logits", lambda p, s: p.lm_head(s))
+    monkeypatch.setattr(transformers_models, "vocabulary_logits", lambda p, s: p.lm_head(s))
     with pytest.raises(UserError, match="changes its logits after the output layer"):
         load_policy(tmp_path)

@@ -170,7 +170,7 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 FRAME = {"errors", "file_list", "job", "job_outputs", "processes", "provenance"}
 SETTINGS = "strict_model"  # of every script that has settings
 MODEL = {
-    *("models", "library_models", "gpt2", "architecture", "checkpoint_files", "tokens"),
+    *("models", "transformers_models", "gpt2", "architecture", "checkpoint_files", "tokens"),
     *("plain_tokenizer", "training_config"),
 }
 STATES = {"hidden_states", "distinct_prefixes", "device"}

@@ -19,10 +19,10 @@ from transformers import (
 from overopt.checkpoint_files import WEIGHTS, in_one_line
 from overopt.errors import UserError
 from overopt.job import Job
-from overopt.library_models import load_checkpoint, save_library_model
 from overopt.model_config import CheckpointSettings
 from overopt.provenance import write_json
 from overopt.tokens import PAD_TOKEN, TOKENIZER_FILES, read_tokenizer
+from overopt.transformers_models import load_checkpoint, save_library_model
 
 WANTED = ("*.json", "*.safetensors", "*.jinja")
 """What is fetched of a repository: no pickles, no code."""

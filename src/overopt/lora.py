@@ -33,7 +33,7 @@ def add_adapters(model: Model, rank: int | None, generator: torch.Generator) -> 
     from transformers.pytorch_utils import Conv1D
 
     if isinstance(model, GPT2Model):
-        from overopt.library_models import as_library_model
+        from overopt.transformers_models import as_library_model
 
         model = cast(Model, as_library_model(model))
     body = backbone_of(model)

@@ -7,7 +7,7 @@ A policy loads with ``AutoModelForCausalLM``, a reward model with
 Models from scratch have the layout of GPT-2 (`overopt.gpt2`). Differences from it: ReLU in the MLP,
 no dropout anywhere (so that PPO's ratio is 1 before the first step), and an initialization scaled
 by fan-in that suits widths from 4 to 100. Pretrained ones may have another architecture, which
-transformers reads (`overopt.library_models`, imported only then).
+transformers reads (`overopt.transformers_models`, imported only then).
 """
 
 import math
@@ -91,7 +91,7 @@ def build_reward_model(backbone: Policy) -> RewardModel:
         transformers has no sequence classifier with a linear score head for this architecture.
     """
     if not isinstance(backbone, GPT2Policy):
-        from overopt.library_models import build_classifier
+        from overopt.transformers_models import build_classifier
 
         return build_classifier(backbone)
     model = GPT2RewardModel(backbone.config)
@@ -128,7 +128,7 @@ def save_model(model: AnyModel, folder: Path) -> None:
     if isinstance(model, GPT2Model):
         save_gpt2(model, folder)
         return
-    from overopt.library_models import save_library_model
+    from overopt.transformers_models import save_library_model
 
     save_library_model(model, folder)
 
@@ -139,7 +139,7 @@ def load_policy(folder: Path) -> Policy:
     refuse_own_code(folder)
     if (policy := read_gpt2(GPT2Policy, folder)) is not None:
         return policy
-    from overopt.library_models import load_library_policy
+    from overopt.transformers_models import load_library_policy
 
     return load_library_policy(folder)
 
@@ -150,6 +150,6 @@ def load_reward_model(folder: Path) -> RewardModel:
     refuse_own_code(folder)
     if (model := read_gpt2(GPT2RewardModel, folder)) is not None:
         return model
-    from overopt.library_models import load_classifier
+    from overopt.transformers_models import load_classifier
 
     return load_classifier(folder)

@@ -50,7 +50,7 @@ def load_published(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFa
     # Imported here because it takes seconds that jobs with own models need not pay.
     from transformers import AutoModelForSequenceClassification
 
-    from overopt.library_models import load_checkpoint
+    from overopt.transformers_models import load_checkpoint
 
     return load_checkpoint(AutoModelForSequenceClassification, folder), read_tokenizer(folder)
 

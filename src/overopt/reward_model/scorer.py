@@ -97,7 +97,7 @@ def joined_for(reward_model_dir: Path, policy_tokenizer_dir: Path) -> Joined:
     """How a reward model reads a prompt and a response in a policy's ids, as one sequence."""
     if have_same_tokenizer(reward_model_dir, policy_tokenizer_dir):
         return join
-    from overopt.library_models import read_settings  # it imports transformers
+    from overopt.transformers_models import read_settings  # it imports transformers
 
     ours, theirs = load_tokenizer(policy_tokenizer_dir), load_tokenizer(reward_model_dir)
     end, limit = ours.eos_token_id, context_limit(read_settings(reward_model_dir))
