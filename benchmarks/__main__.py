@@ -34,8 +34,8 @@ from benchmarks.page import PAGE, fill
 from benchmarks.trl_environment import TRLEnvironment, default_cache
 from transformers.utils import logging
 
-from overopt.job import keep_freed_memory
-from overopt.provenance import git_state, write_json
+from overopt.jobs.job import keep_freed_memory
+from overopt.jobs.provenance import git_state, write_json
 
 SECTIONS = (
     "sampler",

@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.materials import Materials, Setup
 from benchmarks.timing import cpu_seconds, spread
 
-from overopt.best_of_n import best_of_n_scores
-from overopt.kl import default_ns
+from overopt.theory.best_of_n import best_of_n_scores
+from overopt.theory.kl import default_ns
 
 TARGET_SECONDS = 1.0
 NUM_PROMPTS, NUM_RESPONSES = 1_000, 12_600

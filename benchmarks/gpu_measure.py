@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from overopt.training_config import Precision
+from overopt.config.training import Precision
 
 
 @dataclass(frozen=True)

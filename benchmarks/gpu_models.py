@@ -8,9 +8,9 @@ import yaml
 from accelerate.state import AcceleratorState
 from transformers import AutoModelForCausalLM, GPTNeoXConfig
 
-from overopt.architecture import Policy
-from overopt.models import build_policy, on_device
-from overopt.training_config import TransformerConfig
+from overopt.config.training import TransformerConfig
+from overopt.models.architecture import Policy
+from overopt.models.loading import build_policy, on_device
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 WORLD_VOCABULARY = 176

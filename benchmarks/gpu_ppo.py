@@ -9,15 +9,15 @@ import torch
 from benchmarks.gpu_measure import Row, wait_for
 from benchmarks.gpu_models import embedded_policy, read_config, start_accelerate_anew
 
-from overopt.models import build_reward_model
-from overopt.ppo.config import PPOConfig
-from overopt.ppo.evaluation import Evaluator
-from overopt.ppo.job import STREAMS
-from overopt.ppo.training import PPOTrainer
+from overopt.config.ppo import PPOConfig
+from overopt.config.training import Numerics
+from overopt.methods.ppo.evaluation import Evaluator
+from overopt.methods.ppo.job import STREAMS
+from overopt.methods.ppo.training import PPOTrainer
+from overopt.models.loading import build_reward_model
+from overopt.models.tokens import join
 from overopt.randomness import torch_generator
 from overopt.reward_model.scorer import SequenceScorer
-from overopt.tokens import join
-from overopt.training_config import Numerics
 
 
 class Clock:

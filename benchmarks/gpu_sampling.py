@@ -6,11 +6,11 @@ import torch
 from benchmarks.gpu_measure import Ceilings, Row, seconds_of
 from benchmarks.gpu_models import NO_TOKEN, measured_policies, num_weights_read
 
-from overopt.accelerator import body_precision
-from overopt.architecture import Policy
+from overopt.config.training import Precision
+from overopt.models.architecture import Policy
+from overopt.models.training.accelerator import body_precision
 from overopt.policy.batch_size import cache_bytes_per_token, sampling_batch_size
 from overopt.policy.sampling import sample_responses
-from overopt.training_config import Precision
 
 BATCH_SIZES = (64, 256, 1024, 4096)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")

@@ -13,15 +13,15 @@ from benchmarks.gpu_models import (
     start_accelerate_anew,
 )
 
-from overopt.architecture import Policy, RewardModel
-from overopt.models import build_reward_model
-from overopt.policy.config import LanguageModelSettings
-from overopt.policy.training import train_language_model
-from overopt.reward_model.config import RewardModelSettings
+from overopt.config.policy import LanguageModelSettings
+from overopt.config.reward_model import RewardModelSettings
+from overopt.config.training import Numerics, OptimizationConfig, Precision, TextConfig
+from overopt.models.architecture import Policy, RewardModel
+from overopt.models.loading import build_reward_model
+from overopt.models.training.state import TrainingState
+from overopt.policy.sft import train_language_model
 from overopt.reward_model.scoring import score_sequences
 from overopt.reward_model.training import TokenizedComparisons, train_on_comparisons
-from overopt.training_config import Numerics, OptimizationConfig, Precision, TextConfig
-from overopt.training_state import TrainingState
 
 FLOPS_OF_TRAINING, FLOPS_OF_SCORING = 6, 2
 """Of one token and one weight: forward and backward, and forward alone."""

@@ -12,15 +12,15 @@ from benchmarks.planning import config_of_jobs, plan
 from benchmarks.reward_model import settings_of
 from benchmarks.timing import cpu_seconds
 
-from overopt.best_of_n import best_of_n_scores
-from overopt.kl import default_ns
-from overopt.models import num_parameters
+from overopt.models.loading import num_parameters
+from overopt.models.tokens import join
+from overopt.models.training.state import TrainingState
 from overopt.policy.sampling import sample_responses
 from overopt.randomness import torch_generator
 from overopt.reward_model.scoring import score_sequences
 from overopt.reward_model.training import train_on_comparisons
-from overopt.tokens import join
-from overopt.training_state import TrainingState
+from overopt.theory.best_of_n import best_of_n_scores
+from overopt.theory.kl import default_ns
 
 PLOT = ROOT / "docs" / "performance" / "growth.svg"
 

@@ -15,22 +15,22 @@ import numpy as np
 import torch
 import yaml
 
-from overopt.architecture import Policy, RewardModel, score_head
-from overopt.models import build_policy, build_reward_model, load_policy, save_model
-from overopt.policy.config import LanguageModelSettings
+from overopt.config.policy import LanguageModelSettings
+from overopt.config.training import TransformerConfig
+from overopt.data.splits import split_prompts
+from overopt.data.world.prompts import all_prompts
+from overopt.data.world.tokenizer import build_tokenizer
+from overopt.data.world.utility import utilities
+from overopt.data.world.writers import write_demonstrations
+from overopt.models.architecture import Policy, RewardModel, score_head
+from overopt.models.loading import build_policy, build_reward_model, load_policy, save_model
+from overopt.models.tokens import decode_responses, encode_prompts, encode_responses, join
+from overopt.models.training.state import TrainingState
 from overopt.policy.sampling import sample_responses
-from overopt.policy.training import train_language_model
+from overopt.policy.sft import train_language_model
 from overopt.randomness import numpy_generator, torch_generator
 from overopt.reward_model.training import TokenizedComparisons
-from overopt.splits import split_prompts
-from overopt.study import Study, read_study
-from overopt.tokens import decode_responses, encode_prompts, encode_responses, join
-from overopt.training_config import TransformerConfig
-from overopt.training_state import TrainingState
-from overopt.world.prompts import all_prompts
-from overopt.world.tokenizer import build_tokenizer
-from overopt.world.utility import utilities
-from overopt.world.writers import write_demonstrations
+from overopt.study.study import Study, read_study
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 0

@@ -19,13 +19,13 @@ from benchmarks.reward_model import settings_of
 from benchmarks.timing import Work, rates, ratio, spread
 from torch.utils.flop_counter import FlopCounterMode
 
-from overopt.models import build_policy, num_parameters
-from overopt.policy.training import train_language_model
+from overopt.models.loading import build_policy, num_parameters
+from overopt.models.tokens import join
+from overopt.models.training.state import TrainingState
+from overopt.policy.sft import train_language_model
 from overopt.randomness import torch_generator
 from overopt.reward_model.scoring import score_sequences
 from overopt.reward_model.training import train_on_comparisons
-from overopt.tokens import join
-from overopt.training_state import TrainingState
 
 TARGET = 0.45
 SMALLEST = 38_000

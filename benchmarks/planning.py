@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import yaml
 from benchmarks.stub_results import write_results
 
-from overopt.study import Study, read_study
+from overopt.study.study import Study, read_study
 
 ROOT = Path(__file__).resolve().parents[1]
 AMOUNTS = [120, 250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000]

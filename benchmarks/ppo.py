@@ -17,16 +17,16 @@ from benchmarks.materials import SEED, Materials, Setup
 from benchmarks.timing import ratio, spread
 from benchmarks.trl_environment import COMMON, NEWEST_VERSION, PPO_VERSION, TRLEnvironment
 
+from overopt.config.ppo import PPOConfig
+from overopt.methods.ppo import training
+from overopt.methods.ppo.evaluation import Evaluator
+from overopt.methods.ppo.job import STREAMS
+from overopt.methods.ppo.training import PPOTrainer, Rollout
+from overopt.models.tokens import join
+from overopt.models.training.state import TrainingState
 from overopt.policy.sampling import Responses
-from overopt.ppo import training
-from overopt.ppo.config import PPOConfig
-from overopt.ppo.evaluation import Evaluator
-from overopt.ppo.job import STREAMS
-from overopt.ppo.training import PPOTrainer, Rollout
 from overopt.randomness import torch_generator
 from overopt.reward_model.scorer import SequenceScorer
-from overopt.tokens import join
-from overopt.training_state import TrainingState
 
 TARGET = 2.0
 LEARNING_RATE = 1e-7

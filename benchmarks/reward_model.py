@@ -14,12 +14,12 @@ from benchmarks.materials import Materials, Setup
 from benchmarks.timing import ratio, spread
 from benchmarks.trl_environment import COMMON, NEWEST_VERSION, TRLEnvironment
 
-from overopt.architecture import score_head
-from overopt.optimization import ADAM_BETAS, MAX_GRADIENT_NORM, WARMUP_SHARE, WEIGHT_DECAY
-from overopt.reward_model.config import RewardModelSettings
+from overopt.config.reward_model import RewardModelSettings
+from overopt.config.training import OptimizationConfig
+from overopt.models.architecture import score_head
+from overopt.models.training.loop import ADAM_BETAS, MAX_GRADIENT_NORM, WARMUP_SHARE, WEIGHT_DECAY
+from overopt.models.training.state import TrainingState
 from overopt.reward_model.training import TokenizedComparisons, train_on_comparisons
-from overopt.training_config import OptimizationConfig
-from overopt.training_state import TrainingState
 
 TARGET = 1.5
 SIZES = ("s2", "s4", "s7", "gold")

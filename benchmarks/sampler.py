@@ -12,10 +12,10 @@ from benchmarks.materials import Materials, Setup
 from benchmarks.timing import Work, cpu_seconds, rates, ratio, spread
 from transformers import PreTrainedModel
 
-from overopt.architecture import Policy, eos_id
+from overopt.methods.ppo.policy import Episodes, response_logprobs
+from overopt.models.architecture import Policy, eos_id
+from overopt.models.transformers_models import as_library_model
 from overopt.policy.sampling import Responses, sample_responses
-from overopt.ppo.policy import Episodes, response_logprobs
-from overopt.transformers_models import as_library_model
 
 BATCH_SIZES = (64, 256, 1024, 4096)
 TARGETS = {"small": 2.0, "large": 1.3}

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from overopt.cells import BestOfNRun, PPORun, ProxyRM
-from overopt.curves import curve_table
-from overopt.provenance import file_sha256, sealed, write_json
-from overopt.study import Study
+from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.jobs.provenance import file_sha256, sealed, write_json
+from overopt.methods.curves import curve_table
+from overopt.study.study import Study
 
 NS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1000]
 STEPS = list(range(0, 101, 5))

@@ -29,9 +29,9 @@ IMPORTS = (
     "import scipy.special",
     "import torch",
     "import transformers",
-    "import overopt.job",
-    "import overopt.study",
-    "import overopt.models",
+    "import overopt.jobs.job",
+    "import overopt.study.study",
+    "import overopt.models.loading",
     "import accelerate",
     "import seaborn",
 )

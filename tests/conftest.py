@@ -20,7 +20,7 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
-    from overopt.gpt2 import GPT2Policy, GPT2RewardModel
+    from overopt.models.gpt2 import GPT2Policy, GPT2RewardModel
 
 REFERENCES = Path(__file__).parent / "references"
 WORDS = ["<pad>", "<bos>", "<eos>", "a", "b", "c", "d", "e", "f", "g", "h"]
@@ -69,8 +69,8 @@ def build_tiny_policy() -> BuildPolicy:
     """
     import torch
 
-    from overopt.models import build_policy
-    from overopt.training_config import TransformerConfig
+    from overopt.config.training import TransformerConfig
+    from overopt.models.loading import build_policy
 
     def build(
         seed: int = 0,
@@ -99,7 +99,7 @@ def build_tiny_reward_model(build_tiny_policy: BuildPolicy) -> BuildRewardModel:
     """Build a reward model with random weights, score head included."""
     import torch
 
-    from overopt.models import build_reward_model
+    from overopt.models.loading import build_reward_model
 
     def build(seed: int = 1, **shape: int) -> "GPT2RewardModel":
         reward_model = build_reward_model(build_tiny_policy(seed, 1.0, **shape))

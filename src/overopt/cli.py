@@ -6,8 +6,8 @@ from typing import Annotated, cast
 
 import typer
 
+from overopt.data.world.__main__ import show as show_world
 from overopt.errors import UserError
-from overopt.world.__main__ import show as show_world
 
 app = typer.Typer(
     add_completion=False,
@@ -23,7 +23,7 @@ Results = Annotated[Path, typer.Argument(help="Folder of a study, e.g. results/d
 @app.command()
 def summary(results: Results) -> None:
     """Print alpha and beta by reward-model size, the peaks, the verdicts, and what the run cost."""
-    from overopt.summary import summarize  # pandas takes a third of a second to import
+    from overopt.report.summary import summarize  # pandas takes a third of a second to import
 
     try:
         print(summarize(results))
@@ -45,8 +45,8 @@ def reference(
 
     Exit code 0 where nothing differs beyond what chance gives, 3 where something does.
     """
-    from overopt.reference import FOLDER, compare_with_reference
-    from overopt.reference_text import describe_comparison, record_reference
+    from overopt.report.reference import FOLDER, compare_with_reference
+    from overopt.report.reference_text import describe_comparison, record_reference
 
     folder = folder or FOLDER
     try:
@@ -173,10 +173,10 @@ def plan(
 
     Exit code 0; 1 where the config has faults or a checkpoint's size is not known.
     """
-    from overopt.config_file import read_config_file
-    from overopt.plan.machines import GPUS
-    from overopt.plan.plan_text import describe_plan
-    from overopt.study import read_study
+    from overopt.study.config_file import read_config_file
+    from overopt.study.plan.machines import GPUS
+    from overopt.study.plan.plan_text import describe_plan
+    from overopt.study.study import read_study
 
     try:
         if gpu not in GPUS:

@@ -12,7 +12,8 @@ STEPS
     fits      recalibrate, fit both forms, bootstrap over prompts and seeds
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule fits:

@@ -15,7 +15,8 @@ STEPS
     tilted             weight it by exp(proxy / c): the highest proxy score at each KL
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule pool:

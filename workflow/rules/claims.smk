@@ -9,7 +9,8 @@ STEPS
     claims      test each claim on the bootstrap's versions; decide all together
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule claims:

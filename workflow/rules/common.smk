@@ -26,13 +26,13 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([str(SOURCE), *filter(None, [os.getenv("PYTHONPATH")])])
 )
 
-from overopt.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.errors import UserError
-from overopt.file_list import FileList
-from overopt.left_in_queue import cancel_left_in_queue
-from overopt.provenance import code_digest
-from overopt.stale_lock import clear_stale_lock
-from overopt.study import as_param, read_study
+from overopt.jobs.file_list import FileList
+from overopt.jobs.left_in_queue import cancel_left_in_queue
+from overopt.jobs.provenance import code_digest
+from overopt.jobs.stale_lock import clear_stale_lock
+from overopt.study.study import as_param, read_study
 
 if workflow.is_main_process and clear_stale_lock(Path(".snakemake")):
     print("Removed the lock of a Snakemake that was killed here.", file=sys.stderr)

@@ -10,7 +10,8 @@ STEPS
     deep_best_of_n   score all by one proxy RM, and by gold those that the estimate reads
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule deep_pool:

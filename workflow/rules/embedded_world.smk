@@ -13,7 +13,8 @@ STEPS
     feature_correlations   what every reward model has learned of the hidden utility
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule demonstrations:

@@ -16,9 +16,10 @@ STEPS
 Names, titles and places in the report: overopt.figures.catalog. Captions: workflow/report/.
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 from overopt.figures.catalog import FIGURES, TABLES
-from overopt.figures.settings import (
+from overopt.study.figure_settings import (
     size_sweep_ppo_runs,
     table_01_settings,
     table_02_run,

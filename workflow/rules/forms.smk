@@ -11,7 +11,8 @@ STEPS
     forms   fit, predict, compare, in every bootstrap replicate
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule forms:

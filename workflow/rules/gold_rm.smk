@@ -10,8 +10,9 @@ STEPS
     gold_rm   fit the pairwise likelihood of the human choices; measure it on held-out prompts
 """
 
-from overopt import memory, run_time
-from overopt.compute_config import launcher
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
+from overopt.config.compute import launcher
 
 
 rule gold_rm:

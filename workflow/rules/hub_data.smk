@@ -10,8 +10,8 @@ STEPS
     hub_data   fetch, read each data set in its own schema, write both files
 """
 
-from overopt import memory
-from overopt.hub.local_files import local_files
+from overopt.study.plan import memory
+from overopt.data.hub.local_files import local_files
 
 
 # Here, not on a compute node, which often has no way out to the hub.

@@ -12,7 +12,8 @@ STEPS
     human_comparisons   keep the comparisons of the reward-modelling parts
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule demonstrations:

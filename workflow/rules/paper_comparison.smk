@@ -9,9 +9,10 @@ STEPS
     paper_comparison   bootstrap the trends, read the paper's values, compare
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
-from overopt.provenance import file_sha256
+from overopt.jobs.provenance import file_sha256
 
 
 rule paper_comparison:
@@ -32,7 +33,7 @@ rule paper_comparison:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("paper_comparison"),
         # The digest of the code does not see data: an edit of a value must count too.
-        paper_values=file_sha256(SOURCE / "overopt" / "paper_values.csv"),
+        paper_values=file_sha256(SOURCE / "overopt" / "analysis" / "paper_values.csv"),
     shell:
         "python {REPO}/workflow/scripts/paper_comparison.py"
         " --config {params.config:q} --code {params.code}"

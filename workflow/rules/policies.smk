@@ -9,8 +9,9 @@ STEPS
     policy   train a language model on the demonstrations; loss on the response only
 """
 
-from overopt import memory, run_time
-from overopt.compute_config import launcher
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
+from overopt.config.compute import launcher
 
 
 rule policy:

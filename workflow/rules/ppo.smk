@@ -10,8 +10,9 @@ STEPS
     ppo   optimize by PPO; every so many iterations measure KL, proxy and gold on held-out prompts
 """
 
-from overopt import memory, run_time
-from overopt.compute_config import launcher
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
+from overopt.config.compute import launcher
 
 
 rule ppo:

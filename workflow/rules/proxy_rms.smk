@@ -11,8 +11,9 @@ STEPS
     proxy_rm   fit the gold labels; measure loss, accuracy and temperature on held-out prompts
 """
 
-from overopt import memory, run_time
-from overopt.compute_config import launcher
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
+from overopt.config.compute import launcher
 
 
 rule backbone:

@@ -9,7 +9,8 @@ STEPS
     gold_rm   copy it; measure it on held-out human comparisons
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule gold_rm:

@@ -11,7 +11,8 @@ STEPS
     synthetic_comparisons   score both with the gold RM; the higher score is chosen, always
 """
 
-from overopt import memory, run_time
+from overopt.study.plan import memory
+from overopt.study.plan import run_time
 
 
 rule synthetic_responses:

@@ -6,9 +6,9 @@ python workflow/scripts/best_of_n.py --config '{...}' --pool pool.parquet
     --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.pool.best_of_n import best_of_n_curve
-from overopt.pool.config import BestOfNSettings
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.best_of_n import BestOfNSettings
+from overopt.methods.best_of_n.curve import best_of_n_curve
 
 
 def main(

@@ -5,9 +5,9 @@ python workflow/scripts/claims.py --config '{...}' --curves analysis/curves.parq
     --proxy-rms analysis/proxy_rms.csv --claims OUT.csv --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.analysis_config import AnalysisSettings
+from overopt.jobs.job import Input, Job, Output, Settings, run
 from overopt.claims.job import judge_study
+from overopt.config.analysis import AnalysisSettings
 
 
 def main(

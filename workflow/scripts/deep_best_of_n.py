@@ -5,9 +5,9 @@ python workflow/scripts/deep_best_of_n.py --config '{...}' --pool deep_pool.safe
     --proxy-rm PROXY/model.safetensors --curve OUT.parquet --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.deep_pool.best_of_n import deep_best_of_n_curve
-from overopt.deep_pool.config import DeepBestOfNSettings
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.deep_best_of_n import DeepBestOfNSettings
+from overopt.methods.best_of_n.deep_curve import deep_best_of_n_curve
 
 
 def main(

@@ -4,9 +4,9 @@ python workflow/scripts/deep_pool.py --config '{...}' --prompts prompts.parquet
     --policy POLICY/model.safetensors --pool OUT.safetensors --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.deep_pool.config import DeepPoolSettings
-from overopt.deep_pool.pool import sample_deep_pool
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.deep_best_of_n import DeepPoolSettings
+from overopt.methods.best_of_n.deep_pool import sample_deep_pool
 
 
 def main(job: Job, config: Settings, prompts: Input, policy: Input, pool: Output) -> None:

@@ -4,9 +4,9 @@ python workflow/scripts/embedded_comparisons.py --config '{...}' --prompts promp
     --policy policies/small/model.safetensors --comparisons OUT.parquet --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.data_config import EmbeddedComparisonSettings
-from overopt.world.human_comparisons import make_human_comparisons
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.data import EmbeddedComparisonSettings
+from overopt.data.world.human_comparisons import make_human_comparisons
 
 
 def main(job: Job, config: Settings, prompts: Input, policy: Input, comparisons: Output) -> None:

@@ -4,9 +4,9 @@ python workflow/scripts/embedded_demonstrations.py --config '{...}' --prompts OU
     --demonstrations OUT.parquet --tokenizer OUT/tokenizer.json --record OUT.json
 """
 
-from overopt.job import Job, Output, Settings, run
-from overopt.data_config import EmbeddedDemonstrationSettings
-from overopt.world.demonstrations import make_demonstrations
+from overopt.jobs.job import Job, Output, Settings, run
+from overopt.config.data import EmbeddedDemonstrationSettings
+from overopt.data.world.demonstrations import make_demonstrations
 
 
 def main(

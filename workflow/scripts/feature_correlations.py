@@ -6,8 +6,8 @@ python workflow/scripts/feature_correlations.py --config '{}' --pool pool.parque
     --correlations OUT.csv --record OUT.json
 """
 
-from overopt.job import Input, Inputs, Job, Output, Settings, run
-from overopt.world.feature_correlations import feature_correlations
+from overopt.jobs.job import Input, Inputs, Job, Output, Settings, run
+from overopt.data.world.feature_correlations import feature_correlations
 
 
 def main(

@@ -12,8 +12,8 @@ python workflow/scripts/figures.py --config '{...}' --curves analysis/curves.par
 
 from pathlib import Path
 
-from overopt.job import Input, Inputs, Job, Output, Settings, run
-from overopt.figures.config import FigureSettings
+from overopt.jobs.job import Input, Inputs, Job, Output, Settings, run
+from overopt.config.figures import FigureSettings
 from overopt.figures.drawing import draw_figures
 from overopt.figures.inputs import read_tables
 

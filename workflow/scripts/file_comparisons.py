@@ -4,8 +4,8 @@ python workflow/scripts/file_comparisons.py --comparisons-file comparisons.jsonl
     --prompts prompts.parquet --comparisons OUT.parquet --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.human_files import prepare_human_comparisons
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.data.files import prepare_human_comparisons
 
 
 def main(

@@ -6,9 +6,9 @@ python workflow/scripts/file_demonstrations.py --config '{...}'
     --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.data_config import FileSettings
-from overopt.human_files import prepare_demonstrations
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.data import FileSettings
+from overopt.data.files import prepare_demonstrations
 
 
 def main(

@@ -8,9 +8,9 @@ python workflow/scripts/fits.py --config '{...}' --curve a/curve.parquet --curve
 
 from pathlib import Path
 
-from overopt.job import Input, Inputs, Job, Output, Settings, run
-from overopt.analysis import fit_curves
-from overopt.analysis_config import AnalysisSettings
+from overopt.jobs.job import Input, Inputs, Job, Output, Settings, run
+from overopt.analysis.fits import fit_curves
+from overopt.config.analysis import AnalysisSettings
 
 NONE: list[Path] = []
 

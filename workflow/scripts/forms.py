@@ -5,9 +5,9 @@ python workflow/scripts/forms.py --config '{...}' --curves analysis/curves.parqu
     --extrapolation OUT/extrapolation.csv --kl-estimate OUT/kl_estimate.csv --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.analysis_config import AnalysisSettings
-from overopt.form_tables import tabulate_forms
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.analysis.form_tables import tabulate_forms
+from overopt.config.analysis import AnalysisSettings
 
 
 def main(

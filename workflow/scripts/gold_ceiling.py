@@ -4,9 +4,9 @@ python workflow/scripts/gold_ceiling.py --config '{...}' --gold-scores gold_scor
     --gold-scale gold_scale.json --ceiling OUT.csv --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.pool.gold_ceiling import gold_ceiling
-from overopt.pool.gold_ceiling_config import GoldCeilingSettings
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.analysis.gold_ceiling import gold_ceiling
+from overopt.config.gold_ceiling import GoldCeilingSettings
 
 
 def main(

@@ -4,9 +4,9 @@ python workflow/scripts/hub_data.py --config '{...}' [--file FOLDER/data/train.p
     --comparisons OUT.jsonl --demonstrations OUT.jsonl --record OUT.json
 """
 
-from overopt.job import Inputs, Job, Output, Settings, run
-from overopt.hub.config import HubSettings
-from overopt.hub.prepare import prepare_hub_data
+from overopt.jobs.job import Inputs, Job, Output, Settings, run
+from overopt.config.hub import HubSettings
+from overopt.data.hub.prepare import prepare_hub_data
 
 
 def main(

@@ -6,9 +6,9 @@ python workflow/scripts/paper_comparison.py --config '{...}' --curves analysis/c
 
 import pandas as pd
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.analysis_config import AnalysisSettings
-from overopt.paper_comparison import compare_with_paper
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.analysis.paper_comparison import compare_with_paper
+from overopt.config.analysis import AnalysisSettings
 
 
 def main(job: Job, config: Settings, curves: Input, proxy_rms: Input, comparison: Output) -> None:

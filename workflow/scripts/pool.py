@@ -4,9 +4,9 @@ python workflow/scripts/pool.py --config '{...}' --prompts prompts.parquet
     --policy policies/small/model.safetensors --pool OUT.parquet --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.pool.config import PoolSettings
-from overopt.pool.sampling import sample_pool
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.best_of_n import PoolSettings
+from overopt.methods.best_of_n.pool import sample_pool
 
 
 def main(job: Job, config: Settings, prompts: Input, policy: Input, pool: Output) -> None:

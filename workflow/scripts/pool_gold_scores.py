@@ -5,9 +5,9 @@ python workflow/scripts/pool_gold_scores.py --config '{...}' --pool pool.parquet
     --scores OUT.parquet --scale OUT.json --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.pool.config import PoolScoreSettings
-from overopt.pool.gold_scores import score_pool_by_gold
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.best_of_n import PoolScoreSettings
+from overopt.methods.best_of_n.gold_scores import score_pool_by_gold
 
 
 def main(

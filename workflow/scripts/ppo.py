@@ -6,9 +6,9 @@ python workflow/scripts/ppo.py --config '{...}' --prompts prompts.parquet
     --model OUT/model.safetensors --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.ppo.config import PPOSettings
-from overopt.ppo.job import optimize_policy
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.ppo import PPOSettings
+from overopt.methods.ppo.job import optimize_policy
 
 
 def main(

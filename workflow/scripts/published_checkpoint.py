@@ -7,9 +7,9 @@ python workflow/scripts/published_checkpoint.py --config '{"checkpoint": "owner/
 
 from pathlib import Path
 
-from overopt.job import Inputs, Job, Output, Settings, run
-from overopt.checkpoints import prepare_checkpoint
-from overopt.model_config import CheckpointSettings
+from overopt.jobs.job import Inputs, Job, Output, Settings, run
+from overopt.config.model import CheckpointSettings
+from overopt.models.published_checkpoint import prepare_checkpoint
 
 NONE: list[Path] = []
 

@@ -5,8 +5,8 @@ python workflow/scripts/published_gold_rm.py --config '{"num_validation": 500}'
     --model OUT/model.safetensors --record OUT/run_record.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.reward_model.config import PublishedGoldRMSettings
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.reward_model import PublishedGoldRMSettings
 from overopt.reward_model.published_gold import take_as_gold_rm
 
 

@@ -8,9 +8,9 @@ The run records are read from the folder of coefficients.csv and below.
 
 import json
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt import report_pages
-from overopt.study_record import study_record
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.report import pages as report_pages
+from overopt.report.run_records import study_record
 
 
 def main(job: Job, config: Settings, coefficients: Input, claims: Input, run_page: Output) -> None:

@@ -8,8 +8,8 @@ python workflow/scripts/report_tables.py --claims claims.csv --coefficients coef
 
 import pandas as pd
 
-from overopt.job import Input, Job, Output, run
-from overopt import report_pages
+from overopt.jobs.job import Input, Job, Output, run
+from overopt.report import pages as report_pages
 
 
 def main(

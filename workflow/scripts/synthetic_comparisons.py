@@ -5,9 +5,9 @@ python workflow/scripts/synthetic_comparisons.py --config '{...}' --pairs pairs.
     --comparisons OUT.parquet --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.reward_model.config import LabelSettings
-from overopt.synthetic.labels import label_pairs
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.reward_model import LabelSettings
+from overopt.reward_model.synthetic_labels import label_pairs
 
 
 def main(

@@ -4,9 +4,9 @@ python workflow/scripts/synthetic_responses.py --config '{...}' --prompts prompt
     --policy policies/small/model.safetensors --pairs OUT.parquet --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.policy.config import SamplingSettings
-from overopt.synthetic.responses import sample_pairs
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.policy import SamplingSettings
+from overopt.policy.comparison_pairs import sample_pairs
 
 
 def main(job: Job, config: Settings, prompts: Input, policy: Input, pairs: Output) -> None:

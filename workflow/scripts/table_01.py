@@ -4,8 +4,8 @@ python workflow/scripts/table_01.py --config '{"hyperparameters": {...}}'
     --table OUT/table_01.csv --record OUT.json
 """
 
-from overopt.job import Job, Output, Settings, run
-from overopt.figures.config import Table01Settings
+from overopt.jobs.job import Job, Output, Settings, run
+from overopt.config.figures import Table01Settings
 from overopt.figures.hyperparameters import table_01
 
 

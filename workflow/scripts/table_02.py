@@ -6,8 +6,8 @@ python workflow/scripts/table_02.py --config '{"max_n": 1000}' --pool best_of_n/
     --tokenizer data/tokenizer/tokenizer.json --table OUT/table_02.csv --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.figures.config import Table02Settings
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.figures import Table02Settings
 from overopt.figures.single_prompt import tabulate_one_prompt
 
 

@@ -5,8 +5,8 @@ python workflow/scripts/tilted.py --config '{}' --gold-scores gold_scores.parque
     --curve OUT.parquet --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.tilted import tilted_curve
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.methods.best_of_n.tilted import tilted_curve
 
 
 def main(

@@ -4,8 +4,8 @@ python workflow/scripts/train_gold_rm.py --config '{...}' --comparisons comparis
     --backbone BACKBONE/model.safetensors --model OUT/model.safetensors --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.reward_model.config import RewardModelSettings
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.reward_model import RewardModelSettings
 from overopt.reward_model.gold import train_gold_rm
 
 

@@ -5,9 +5,9 @@ python workflow/scripts/train_language_model.py --config '{...}'
     --model OUT/model.safetensors --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.policy.config import LanguageModelSettings
-from overopt.policy.training import fit_to_demonstrations
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.policy import LanguageModelSettings
+from overopt.policy.sft import fit_to_demonstrations
 
 
 def main(job: Job, config: Settings, demonstrations: Input, start: Input, model: Output) -> None:

@@ -5,8 +5,8 @@ python workflow/scripts/train_proxy_rm.py --config '{...}' --comparisons compari
     --model OUT/model.safetensors --record OUT.json
 """
 
-from overopt.job import Input, Job, Output, Settings, run
-from overopt.reward_model.config import RewardModelSettings
+from overopt.jobs.job import Input, Job, Output, Settings, run
+from overopt.config.reward_model import RewardModelSettings
 from overopt.reward_model.proxy import train_proxy_rm
 
 

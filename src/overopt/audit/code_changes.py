@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from overopt.audit.sides import git_bytes
-from overopt.provenance import code_digest, imported_sources
+from overopt.jobs.provenance import code_digest, imported_sources
 
 _SCRIPTS = "workflow/scripts"
 _SOURCE = "src"

@@ -19,7 +19,7 @@ from overopt.audit.study_folder import RESULTS, UNFINISHED, StudyFolder, in_word
 from overopt.errors import UserError
 
 if TYPE_CHECKING:
-    from overopt.study import Study
+    from overopt.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read_config(path: Path) -> "Study":
     UserError
         Where the file cannot be read, or has faults.
     """
-    from overopt.study import read_study
+    from overopt.study.study import read_study
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def find_orphans(results: Path, study: "Study") -> Orphans:
     UserError
         Where there is no such folder.
     """
-    from overopt.audit.layout import CELL_FOLDERS, TILTED_FILES, cell_folders, tilted_folders
+    from overopt.study.paths import CELL_FOLDERS, TILTED_FILES, cell_folders, tilted_folders
 
     if not results.is_dir():
         raise UserError(f"{results}: no such folder; nothing of this study has been made yet")

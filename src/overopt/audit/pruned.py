@@ -6,8 +6,8 @@ from pathlib import Path
 from overopt.audit.findings import MISSING, Finding
 from overopt.audit.orphans import config_of, read_config
 from overopt.audit.study_folder import StudyFolder
+from overopt.config.keep import KeepConfig, is_temporary
 from overopt.errors import UserError
-from overopt.keep import KeepConfig, is_temporary
 
 
 def without_pruned(

@@ -1,7 +1,7 @@
 """
 One job's record, read strictly: a record that lies is worse than one that is missing.
 
-`overopt.job` writes each record in one canonical form and seals it with its own SHA-256
+`overopt.jobs.job` writes each record in one canonical form and seals it with its own SHA-256
 (`provenance.sealed`), so any other bytes were not written by a job.
 """
 
@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
-from overopt.provenance import canonical_json, sealed
+from overopt.jobs.provenance import canonical_json, sealed
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")

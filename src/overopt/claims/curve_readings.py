@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overopt.analysis.group_curves import GROUP_KEYS, GroupCurve
 from overopt.claims.evidence import Evidence
-from overopt.group_curves import GROUP_KEYS, GroupCurve
 
 Array = npt.NDArray[np.float64]
 

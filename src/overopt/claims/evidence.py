@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis_config import AnalysisConfig, AnalysisSettings
-from overopt.curve_statistics import CurveStatistics, curve_statistics
-from overopt.form_comparison import FormStatistics
+from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.form_comparison import FormStatistics
+from overopt.config.analysis import AnalysisConfig, AnalysisSettings
 from overopt.randomness import numpy_generator
-from overopt.scaling_laws import size_sweep
+from overopt.theory.scaling_laws import size_sweep
 
 Array = npt.NDArray[np.float64]
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overopt.analysis.form_comparison import OWN_FORM, FormStatistics, compare_forms
+from overopt.analysis.held_out import NULLS, PREDICTORS
 from overopt.claims.evidence import Evidence, NotRun
-from overopt.form_comparison import OWN_FORM, FormStatistics, compare_forms
-from overopt.held_out import NULLS, PREDICTORS
 
 Array = npt.NDArray[np.float64]
 

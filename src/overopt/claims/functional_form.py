@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overopt.analysis.form_comparison import FormStatistics
 from overopt.claims.evidence import Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import (
     FORM_TEXTS,
@@ -15,7 +16,6 @@ from overopt.claims.fitted_forms import (
     own_form,
 )
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.form_comparison import FormStatistics
 
 Array = npt.NDArray[np.float64]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from overopt.analysis_config import AnalysisSettings
 from overopt.claims.evidence import read_evidence
 from overopt.claims.registry import CLAIMS
 from overopt.claims.verdicts import judge
+from overopt.config.analysis import AnalysisSettings
 
 
 def judge_study(

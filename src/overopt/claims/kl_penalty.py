@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.bootstrap import percentile_interval
+from overopt.analysis.bootstrap import percentile_interval
+from overopt.analysis.curve_statistics import CurveStatistics
+from overopt.analysis.group_curves import GroupCurve
 from overopt.claims.curve_readings import RunKL, gold_by_proxy, highest_proxy, on_grid, reach
 from overopt.claims.evidence import RM_KEYS, Evidence, NotRun
 from overopt.claims.methods import mean_reading
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.curve_statistics import CurveStatistics
-from overopt.group_curves import GroupCurve
 
 Array = npt.NDArray[np.float64]
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
+from overopt.analysis.group_curves import GroupCurve
 from overopt.claims.curve_readings import (
     RunKL,
     gold_by_proxy,
@@ -19,7 +20,6 @@ from overopt.claims.curve_readings import (
 from overopt.claims.evidence import RM_KEYS, Evidence, NotRun, size_cells, values
 from overopt.claims.fitted_forms import count_above
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.group_curves import GroupCurve
 
 Array = npt.NDArray[np.float64]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from overopt.analysis.group_curves import GroupCurve, score_at_kl
 from overopt.claims.curve_values import kl_at_steps, last_common_step
 from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, larger_policy, policy_pairs
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.group_curves import GroupCurve, score_at_kl
 
 Array = npt.NDArray[np.float64]
 Pairs = Sequence[tuple[int, int]]

@@ -15,7 +15,7 @@ from overopt.claims.evidence import (
     values,
 )
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.scaling_laws import best_of_n_form
+from overopt.theory.scaling_laws import best_of_n_form
 
 Array = npt.NDArray[np.float64]
 

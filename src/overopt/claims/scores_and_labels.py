@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.claims.evidence import METHOD_NAMES, RM_KEYS, Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import by_cell, count_above, fitted_forms, own_form
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.group_curves import GROUP_KEYS
-from overopt.scaling_laws import best_of_n_form, fit
+from overopt.theory.scaling_laws import best_of_n_form, fit
 
 Array = npt.NDArray[np.float64]
 

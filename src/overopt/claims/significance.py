@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from overopt.bootstrap import Resamples
+from overopt.analysis.bootstrap import Resamples
 
 Array = npt.NDArray[np.float64]
 

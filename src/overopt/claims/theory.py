@@ -3,19 +3,19 @@
 import numpy as np
 import numpy.typing as npt
 
-from overopt.best_of_n import best_of_n_scores
 from overopt.claims.evidence import Evidence
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.discrete_kl import discrete_best_of_n_kl
-from overopt.goodhart import (
+from overopt.theory.best_of_n import best_of_n_scores
+from overopt.theory.discrete_kl import discrete_best_of_n_kl
+from overopt.theory.goodhart import (
     expected_gold,
     expected_gold_given_discrete_noise,
     iterated_best_of_n_form,
     iterated_rl_form,
     regressional_slope,
 )
-from overopt.kl import best_of_n_kl
-from overopt.scaling_laws import best_of_n_form, rl_form
+from overopt.theory.kl import best_of_n_kl
+from overopt.theory.scaling_laws import best_of_n_form, rl_form
 
 Array = npt.NDArray[np.float64]
 

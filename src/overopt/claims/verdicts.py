@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.bootstrap import Resamples
+from overopt.analysis.bootstrap import Resamples
 from overopt.claims.evidence import Evidence, NotRun
 from overopt.claims.significance import Significance, significance
 

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from overopt.figure_style import HEIGHT, WIDTH, category_colors, format_count, style
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
 from overopt.figures.points_against_size import (
     ALPHA_UNIT,
@@ -16,6 +15,7 @@ from overopt.figures.points_against_size import (
     ticks_at,
 )
 from overopt.figures.sample import count_of, note_sample, note_text
+from overopt.figures.style import HEIGHT, WIDTH, category_colors, format_count, style
 
 BESIDE = 1.1
 QUANTITY_NAMES = {

@@ -6,7 +6,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from overopt.errors import UserError
-from overopt.figure_style import save_figure
 from overopt.figures import (
     beyond_paper,
     extrapolation,
@@ -22,6 +21,7 @@ from overopt.figures import (
 from overopt.figures.catalog import FIGURES
 from overopt.figures.inputs import FigureTables
 from overopt.figures.sample import note_figure
+from overopt.figures.style import save_figure
 
 FUNCTIONS: tuple[Callable[[FigureTables], Figure], ...] = (
     *(shape.figure_01a, shape.figure_01b, shape.figure_08, shape.figure_20),

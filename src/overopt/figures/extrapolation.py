@@ -10,16 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from overopt.curve_statistics import curve_statistics
-from overopt.figure_style import (
-    GRAY,
-    HEIGHT,
-    WIDTH,
-    Color,
-    kl_axis,
-    size_colors,
-    style,
-)
+from overopt.analysis.curve_statistics import curve_statistics
+from overopt.analysis.tables import binned_curves
 from overopt.figures.inputs import FigureTables, nothing_to_draw, same_cells, sweep_over_sizes
 from overopt.figures.legends import line_legend, size_legend
 from overopt.figures.points_against_size import error_bars
@@ -32,9 +24,17 @@ from overopt.figures.score_against_kl import (
     draw_band,
     limit_view,
 )
+from overopt.figures.style import (
+    GRAY,
+    HEIGHT,
+    WIDTH,
+    Color,
+    kl_axis,
+    size_colors,
+    style,
+)
 from overopt.randomness import numpy_generator
-from overopt.scaling_laws import fit
-from overopt.tables import binned_curves
+from overopt.theory.scaling_laws import fit
 
 Method = Literal["best_of_n", "ppo"]
 FORM_OF: dict[Method, Literal["best_of_n", "rl"]] = {"best_of_n": "best_of_n", "ppo": "rl"}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.config.figures import FigureSettings
 from overopt.errors import UserError
-from overopt.figures.config import FigureSettings
-from overopt.group_curves import GROUP_KEYS
-from overopt.scaling_laws import size_sweep
+from overopt.theory.scaling_laws import size_sweep
 
 CURVE_COLUMNS = [
     *(*GROUP_KEYS, "seed", "n", "step", "prompt_id", "kl"),

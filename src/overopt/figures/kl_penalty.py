@@ -2,10 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from overopt.figure_style import format_count, size_colors
 from overopt.figures.inputs import FigureTables, same_cells, sweep_over_penalties
 from overopt.figures.sample import note_sample
 from overopt.figures.score_against_kl import score_figure, series_of
+from overopt.figures.style import format_count, size_colors
 
 LEGEND = "KL penalty"
 

@@ -6,7 +6,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from overopt.figure_style import Color, format_count
+from overopt.figures.style import Color, format_count
 
 RM_LEGEND = "RM parameters"
 

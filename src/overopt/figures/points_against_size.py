@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from overopt.figure_style import GRAY, HEIGHT, WIDTH, Color, format_count
+from overopt.figures.style import GRAY, HEIGHT, WIDTH, Color, format_count
 
 RM_SIZE_LABEL = "RM parameters"
 DATA_SIZE_LABEL = "comparisons the RM is trained on"
@@ -76,7 +76,7 @@ def error_bars(points: pd.DataFrame, quantity: str) -> Array:
 
 
 def draw_line(axes: Axes, line: pd.DataFrame, color: Color, label: str) -> None:
-    """Draw a regression line with its band, of `overopt.trends.trend_lines`; none if empty."""
+    """Draw a regression line with its band, a frame of `trend_lines`; draw none where empty."""
     if line.empty:
         return
     x = line["num_parameters"]

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from overopt.figure_style import category_colors, format_count
+from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.figures.inputs import (
     FigureTables,
     nothing_to_draw,
@@ -13,7 +13,7 @@ from overopt.figures.inputs import (
 from overopt.figures.replicates import band_table, initial_scores, statistics_of
 from overopt.figures.sample import note_sample
 from overopt.figures.score_against_kl import Series, score_figure, series_of
-from overopt.group_curves import GROUP_KEYS
+from overopt.figures.style import category_colors, format_count
 
 LEGEND = "Policy"
 

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.bootstrap import percentile_interval
-from overopt.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.bootstrap import percentile_interval
+from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.group_curves import GROUP_KEYS, GroupCurve
 from overopt.figures.inputs import FigureTables, same_cells
-from overopt.group_curves import GROUP_KEYS, GroupCurve
 from overopt.randomness import numpy_generator
 
 Array = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ def initial_scores(tables: FigureTables, statistics: CurveStatistics, score: str
 def band_table(
     curve: GroupCurve, scores: dict[str, Callable[[GroupCurve], Array]], confidence: float
 ) -> pd.DataFrame:
-    """A curve in the columns of `overopt.tables.binned_curves`.
+    """A curve in the columns of `overopt.analysis.tables.binned_curves`.
 
     `scores` gives each score from the curve, in every replicate, shape (R, K).
     """
@@ -51,7 +51,8 @@ def band_table(
 
 
 def mean_curve(curves: list[GroupCurve], confidence: float) -> pd.DataFrame:
-    """Mean of best-of-n curves over cells, in the columns of `overopt.tables.binned_curves`.
+    """Mean of best-of-n curves over cells, in the columns of
+    `overopt.analysis.tables.binned_curves`.
 
     All at the same n. The mean is taken in every replicate, so that its band knows that cells
     share prompts and seeds.

@@ -6,15 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from overopt.bootstrap import percentile_interval
-from overopt.figure_style import (
-    GRAY,
-    HEIGHT,
-    WIDTH,
-    format_count,
-    size_colors,
-    style,
-)
+from overopt.analysis.bootstrap import percentile_interval
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_data
 from overopt.figures.legends import RM_LEGEND, line_legend, size_legend
 from overopt.figures.points_against_size import (
@@ -33,6 +25,14 @@ from overopt.figures.points_against_size import (
 )
 from overopt.figures.replicates import statistics_of
 from overopt.figures.sample import count_of, note_sample, note_text
+from overopt.figures.style import (
+    GRAY,
+    HEIGHT,
+    WIDTH,
+    format_count,
+    size_colors,
+    style,
+)
 
 RM_KEYS = ["proxy_size", "num_parameters", "num_comparisons"]
 SMALLEST_MARKER, LARGEST_MARKER = 3.0, 9.0  # points

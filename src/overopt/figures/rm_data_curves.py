@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.errors import UserError
-from overopt.figure_style import category_colors, format_count, size_colors
 from overopt.figures.inputs import (
     FigureTables,
     data_sweep_sizes,
@@ -15,7 +15,7 @@ from overopt.figures.inputs import (
 from overopt.figures.replicates import mean_curve, statistics_of
 from overopt.figures.sample import note_sample, note_text
 from overopt.figures.score_against_kl import Series, score_figure, series_of
-from overopt.group_curves import GROUP_KEYS
+from overopt.figures.style import category_colors, format_count, size_colors
 
 DATA_LEGEND = "comparisons"
 

@@ -6,16 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from overopt.figure_style import (
-    GRAY,
-    HEIGHT,
-    WIDTH,
-    Color,
-    category_colors,
-    format_count,
-    size_colors,
-    style,
-)
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
 from overopt.figures.legends import size_legend
 from overopt.figures.points_against_size import (
@@ -31,7 +21,17 @@ from overopt.figures.points_against_size import (
     ticks_at,
 )
 from overopt.figures.sample import count_of, note_sample, note_text
-from overopt.scaling_laws import size_sweep
+from overopt.figures.style import (
+    GRAY,
+    HEIGHT,
+    WIDTH,
+    Color,
+    category_colors,
+    format_count,
+    size_colors,
+    style,
+)
+from overopt.theory.scaling_laws import size_sweep
 
 LINE_LABEL = r"line in $\log_{10}$ of the parameters"
 BESIDE = 1.08  # points of a second fit stand beside those of the first

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from overopt.figure_style import GRAY, HEIGHT, WIDTH, style
+from overopt.figures.style import GRAY, HEIGHT, WIDTH, style
 
 
 def note_sample(axes: Axes, rows: pd.DataFrame) -> None:

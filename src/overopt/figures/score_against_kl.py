@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from overopt.figure_style import GRAY, HEIGHT, WIDTH, Color, format_count, kl_axis, style
+from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.figures.inputs import FigureTables
 from overopt.figures.legends import color_legend, line_legend
-from overopt.group_curves import GROUP_KEYS
-from overopt.scaling_laws import best_of_n_form, rl_form
+from overopt.figures.style import GRAY, HEIGHT, WIDTH, Color, format_count, kl_axis, style
+from overopt.theory.scaling_laws import best_of_n_form, rl_form
 
 VIEW = (-3.5, 3.5)  # initial-policy sd; beyond it, curves leave the view
 GOLD_WIDTH = 2.0
@@ -40,8 +40,8 @@ class Series:
     label, color
         Of the legend.
     curve
-        Columns of `overopt.tables.binned_curves`: kl, sqrt_kl, gold, gold_low, gold_high and
-        where it has them proxy, proxy_low, proxy_high.
+        Columns of `overopt.analysis.tables.binned_curves`: kl, sqrt_kl, gold, gold_low, gold_high
+        and where it has them proxy, proxy_low, proxy_high.
     fit
         Form of the fit that is drawn ("best_of_n", "rl"), alpha, beta and the initial score that
         the form counts from; None draws no fit.

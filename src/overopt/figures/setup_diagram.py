@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from overopt.figure_style import GRAY, Color, category_colors, format_count, style
 from overopt.figures.inputs import FigureTables
+from overopt.figures.style import GRAY, Color, category_colors, format_count, style
 
 Kind = Literal["human", "gold", "synthetic", "proxy", "policy", "result"]
 SIZE = 9.6, 5.0  # inches

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from overopt.figure_style import GRAY, HEIGHT, WIDTH, kl_axis, size_colors, style
 from overopt.figures.inputs import FigureTables, sweep_over_sizes
 from overopt.figures.legends import RM_LEGEND, line_legend, size_legend
 from overopt.figures.sample import note_sample
@@ -24,6 +23,7 @@ from overopt.figures.score_against_kl import (
     series_of,
     size_labels,
 )
+from overopt.figures.style import GRAY, HEIGHT, WIDTH, kl_axis, size_colors, style
 
 RL_LINE: dict[str, Any] = {"linewidth": 1.3, "linestyle": (0, (5, 1.5, 1, 1.5))}
 GOLD_LINE: dict[str, Any] = {"linewidth": GOLD_WIDTH}

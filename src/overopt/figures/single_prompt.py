@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
 
+from overopt.config.figures import Table02Settings
 from overopt.errors import UserError
-from overopt.figures.config import Table02Settings
-from overopt.job import Job
-from overopt.tokens import SPECIAL_IDS
+from overopt.jobs.job import Job
+from overopt.models.tokens import SPECIAL_IDS
 
 MULTIPLES = (1, 3)  # the paper's n: 1, 3, 10, 30, ...
 EOS_ID = SPECIAL_IDS[2]

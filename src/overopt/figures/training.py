@@ -8,17 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from overopt.figure_style import (
-    GRAY,
-    HEIGHT,
-    WIDTH,
-    Color,
-    category_colors,
-    format_count,
-    kl_axis_upright,
-    size_colors,
-    style,
-)
+from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.figures.inputs import (
     FigureTables,
     nothing_to_draw,
@@ -30,7 +20,17 @@ from overopt.figures.inputs import (
 from overopt.figures.legends import RM_LEGEND, color_legend, line_legend, size_legend
 from overopt.figures.policy_size import policy_label
 from overopt.figures.sample import count_of, note_text
-from overopt.group_curves import GROUP_KEYS
+from overopt.figures.style import (
+    GRAY,
+    HEIGHT,
+    WIDTH,
+    Color,
+    category_colors,
+    format_count,
+    kl_axis_upright,
+    size_colors,
+    style,
+)
 
 KL_STEP_LABEL = "KL from the initial policy (nats, square-root scale)"
 NUM_STEPS = 101

@@ -6,8 +6,8 @@ never from the memory that happens to be free: batches of another size round dif
 same job has to make the same batches wherever it runs.
 """
 
-from overopt.architecture import Policy, vocabulary_size
-from overopt.gpt2 import GPT2Policy
+from overopt.models.architecture import Policy, vocabulary_size
+from overopt.models.gpt2 import GPT2Policy
 
 LARGEST_BATCH, LARGEST_BATCH_ON_GPU = 1024, 8192
 """Of small policies. A larger one falls out of a processor's cache; on a GPU not measured."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from overopt.architecture import backbone_of, vocabulary_logits
+from overopt.models.architecture import backbone_of, vocabulary_logits
 from overopt.policy.left_padding import pad_left
 from overopt.policy.preallocated_cache import preallocated_cache
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import torch
 
-from overopt.architecture import Policy
-from overopt.gpt2 import GPT2Policy
+from overopt.models.architecture import Policy
+from overopt.models.gpt2 import GPT2Policy
 from overopt.policy.gpt2_decoder import GPT2Decoder
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from overopt.architecture import vocabulary_logits
-from overopt.gpt2 import GPT2Block, GPT2Policy
+from overopt.models.architecture import vocabulary_logits
+from overopt.models.gpt2 import GPT2Block, GPT2Policy
 from overopt.policy.left_padding import pad_left
 
 

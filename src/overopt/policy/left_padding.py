@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from overopt.architecture import FILLER_ID
+from overopt.models.architecture import FILLER_ID
 
 
 def pad_left(

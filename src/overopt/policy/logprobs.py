@@ -6,9 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from overopt.architecture import FILLER_ID, Policy, vocabulary_logits, vocabulary_size
-from overopt.hidden_states import states_at
-from overopt.tokens import join, pad_right
+from overopt.models.architecture import FILLER_ID, Policy, vocabulary_logits, vocabulary_size
+from overopt.models.hidden_states import states_at
+from overopt.models.tokens import join, pad_right
 
 CHUNK_BYTES = 2**30
 """For the distributions over the vocabulary at the response tokens of one pass."""

@@ -11,12 +11,12 @@ from typing import Protocol
 
 import torch
 
-from overopt.architecture import Policy
-from overopt.device import device_of_this_job
-from overopt.models import load_policy, on_device
-from overopt.policy.config import SamplerChoice
+from overopt.config.policy import SamplerChoice
+from overopt.config.training import TextConfig
+from overopt.models.architecture import Policy
+from overopt.models.device import device_of_this_job
+from overopt.models.loading import load_policy, on_device
 from overopt.policy.sampling import Responses, sample_responses
-from overopt.training_config import TextConfig
 
 
 class Sampler(Protocol):

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from overopt.architecture import FILLER_ID, Policy, eos_id
+from overopt.jobs.processes import Processes
+from overopt.models.architecture import FILLER_ID, Policy, eos_id
 from overopt.policy.batch_size import sampling_batch_size
 from overopt.policy.decoders import decoder_of
-from overopt.processes import Processes
 
 STEPS_BETWEEN_CHECKS_ON_GPU = 8
 """Steps after which the loop asks which rows have ended. On a GPU the answer comes when all work

@@ -15,14 +15,14 @@ from typing import Any
 
 import torch
 
-from overopt.architecture import FILLER_ID, eos_id, require_room
-from overopt.device import device_of_this_job
+from overopt.config.training import Precision, TextConfig
 from overopt.errors import UserError
-from overopt.models import load_policy, on_device
+from overopt.models.architecture import FILLER_ID, eos_id, require_room
+from overopt.models.device import device_of_this_job
+from overopt.models.loading import load_policy, on_device
+from overopt.models.tokens import pad_right
 from overopt.policy.logprobs import response_logprobs
 from overopt.policy.sampling import Responses
-from overopt.tokens import pad_right
-from overopt.training_config import Precision, TextConfig
 
 DTYPES: dict[Precision, str] = {"fp32": "float32", "bf16": "bfloat16"}
 GPU_SHARE = 0.5

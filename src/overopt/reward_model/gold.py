@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from overopt.job import Job
-from overopt.reward_model.config import RewardModelSettings
+from overopt.config.reward_model import RewardModelSettings
+from overopt.jobs.job import Job
+from overopt.models.tokens import encode_prompts, encode_responses, join, load_tokenizer
 from overopt.reward_model.training import (
     TokenizedComparisons,
     fit_reward_model,
@@ -14,7 +15,6 @@ from overopt.reward_model.training import (
     write_metrics,
 )
 from overopt.reward_model.validation import validation_metrics
-from overopt.tokens import encode_prompts, encode_responses, join, load_tokenizer
 
 
 def train_gold_rm(

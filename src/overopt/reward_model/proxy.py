@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from overopt.job import Job
-from overopt.reward_model.config import RewardModelSettings
+from overopt.config.reward_model import RewardModelSettings
+from overopt.jobs.job import Job
+from overopt.models.tokens import id_lists
 from overopt.reward_model.scorer import joined_for
 from overopt.reward_model.temperature import soft_label_temperature
 from overopt.reward_model.training import (
@@ -17,7 +18,6 @@ from overopt.reward_model.training import (
     write_metrics,
 )
 from overopt.reward_model.validation import validation_metrics
-from overopt.tokens import id_lists
 
 
 def train_proxy_rm(

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from overopt.architecture import context_limit
-from overopt.dialogue import conversation_of
+from overopt.data.dialogue import conversation_of
 from overopt.errors import UserError
-from overopt.provenance import write_json
-from overopt.tokens import read_tokenizer
+from overopt.jobs.provenance import write_json
+from overopt.models.architecture import context_limit
+from overopt.models.tokens import read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -50,7 +50,7 @@ def load_published(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFa
     # Imported here because it takes seconds that jobs with own models need not pay.
     from transformers import AutoModelForSequenceClassification
 
-    from overopt.transformers_models import load_checkpoint
+    from overopt.models.transformers_models import load_checkpoint
 
     return load_checkpoint(AutoModelForSequenceClassification, folder), read_tokenizer(folder)
 

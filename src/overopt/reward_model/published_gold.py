@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from overopt.checkpoint_files import WEIGHTS
+from overopt.config.reward_model import PublishedGoldRMSettings
 from overopt.errors import UserError
-from overopt.job import Job
-from overopt.models import num_parameters
-from overopt.provenance import write_json
-from overopt.reward_model.config import PublishedGoldRMSettings
+from overopt.jobs.job import Job
+from overopt.jobs.provenance import write_json
+from overopt.models.checkpoint_files import WEIGHTS
+from overopt.models.loading import num_parameters
+from overopt.models.tokens import TOKENIZER_FILES
 from overopt.reward_model.published import load_published, mark_as_published, score_texts
 from overopt.reward_model.validation import validation_metrics
-from overopt.tokens import TOKENIZER_FILES
 
 
 def take_as_gold_rm(

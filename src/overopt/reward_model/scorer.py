@@ -14,13 +14,11 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 
-from overopt.architecture import RewardModel, context_limit
-from overopt.device import device_of_this_job
 from overopt.errors import UserError
-from overopt.models import load_reward_model, on_device
-from overopt.reward_model.published import is_published, load_published, score_texts
-from overopt.reward_model.scoring import score_sequences
-from overopt.tokens import (
+from overopt.models.architecture import RewardModel, context_limit
+from overopt.models.device import device_of_this_job
+from overopt.models.loading import load_reward_model, on_device
+from overopt.models.tokens import (
     decode_prompts,
     decode_responses,
     encode_prompts,
@@ -28,6 +26,8 @@ from overopt.tokens import (
     join,
     load_tokenizer,
 )
+from overopt.reward_model.published import is_published, load_published, score_texts
+from overopt.reward_model.scoring import score_sequences
 
 Ids = Sequence[Sequence[int]]
 Joined = Callable[[Ids, Ids], list[list[int]]]
@@ -97,7 +97,7 @@ def joined_for(reward_model_dir: Path, policy_tokenizer_dir: Path) -> Joined:
     """How a reward model reads a prompt and a response in a policy's ids, as one sequence."""
     if have_same_tokenizer(reward_model_dir, policy_tokenizer_dir):
         return join
-    from overopt.transformers_models import read_settings  # it imports transformers
+    from overopt.models.transformers_models import read_settings  # it imports transformers
 
     ours, theirs = load_tokenizer(policy_tokenizer_dir), load_tokenizer(reward_model_dir)
     end, limit = ours.eos_token_id, context_limit(read_settings(reward_model_dir))

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from overopt.architecture import FILLER_ID, RewardModel, score_head
-from overopt.hidden_states import Sequences, share_starts, states_at_ends
-from overopt.tokens import pad_right
+from overopt.models.architecture import FILLER_ID, RewardModel, score_head
+from overopt.models.hidden_states import Sequences, share_starts, states_at_ends
+from overopt.models.tokens import pad_right
 
 BATCH_SIZE = 128
 """Sequences per forward pass; 512 fall out of the processor's cache and take half as long again."""

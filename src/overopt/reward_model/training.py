@@ -15,25 +15,25 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from overopt.architecture import FILLER_ID, RewardModel
+from overopt.config.reward_model import RewardModelSettings
 from overopt.errors import UserError
-from overopt.hidden_states import Sequences
-from overopt.job import Job
-from overopt.job_outputs import STATE_FILE
-from overopt.lora import add_adapters, merge_adapters
-from overopt.models import (
+from overopt.jobs.job import Job
+from overopt.jobs.outputs import STATE_FILE
+from overopt.jobs.provenance import write_json
+from overopt.models.architecture import FILLER_ID, RewardModel
+from overopt.models.hidden_states import Sequences
+from overopt.models.loading import (
     build_reward_model,
     load_policy,
     num_parameters,
     save_model,
 )
-from overopt.optimization import Examples, final_loss, length_bucketed_batches, train
-from overopt.provenance import write_json
+from overopt.models.tokens import copy_tokenizer, pad_right
+from overopt.models.training.loop import Examples, final_loss, length_bucketed_batches, train
+from overopt.models.training.lora import add_adapters, merge_adapters
+from overopt.models.training.state import TrainingState
 from overopt.randomness import numpy_generator, torch_generator
-from overopt.reward_model.config import RewardModelSettings
 from overopt.reward_model.scoring import score_batch, score_sequences
-from overopt.tokens import copy_tokenizer, pad_right
-from overopt.training_state import TrainingState
 
 
 @dataclass(frozen=True)

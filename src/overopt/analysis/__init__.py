@@ -1,0 +1,1 @@
+"""From curves to coefficients, peaks, trends and their intervals."""

@@ -1,0 +1,144 @@
+"""
+Fits, peaks and ends of curves, with their bootstrap replicates (Gao et al. 2022, section 3).
+
+Choices that the paper leaves open, or where it states no errors:
+- A PPO peak is the highest bin of sqrt(KL), not the highest evaluation: the maximum over noisy
+  evaluations is biased upwards; over bins it still is, but less.
+- In replicates the height of a peak is read where the data have their peak. A new maximum in each
+  replicate would add the same bias a second time, and make a drop after the peak look certain.
+  `kl_at_peak` is searched anew in each replicate, since its place is what is uncertain.
+- Fits are of the gain in gold: the score minus that of the row's own initial policy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from overopt.analysis.bootstrap import Resamples, draw_resamples, percentile_interval
+from overopt.analysis.group_curves import GroupCurve, best_of_n_curve, cells_by_group, ppo_curve
+from overopt.config.analysis import AnalysisConfig
+from overopt.theory.scaling_laws import solve, solve_shared_alpha
+
+Array = npt.NDArray[np.float64]
+
+SHARED_ALPHA_KEYS = ["policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef"]
+QUANTITIES = [
+    "alpha",
+    "beta",
+    "r2",
+    "r2_of_runs",
+    "shared_alpha",
+    "shared_beta",
+    "shared_r2",
+    "initial_gold",
+    "peak_gold",
+    "kl_at_peak",
+    "proxy_at_peak",
+    "final_gold",
+    "final_kl",
+    "final_proxy",
+    "drop",
+]
+
+
+@dataclass(frozen=True)
+class CurveStatistics:
+    """Statistics of every group of cells, from the data and from every bootstrap replicate.
+
+    Attributes
+    ----------
+    groups
+        One row per group: GROUP_KEYS, num_seeds, num_prompts, num_points (that enter the fit).
+    values
+        For each of QUANTITIES an array of shape (1 + num_bootstrap, groups): row 0 the estimate,
+        columns in the order of `groups`. Replicates share prompts and seeds across groups, so any
+        contrast of columns is paired. `alpha`, `beta`, `r2` are of the method's own form with both
+        free; `r2_of_runs` is the mean over seeds of the r2 of a free fit to each seed by itself;
+        `shared_*` (PPO only, else NaN) of one alpha for all proxy sizes. Gold and proxy in
+        initial-policy standard deviations of gold, KL in nats per sequence. `drop` is
+        `peak_gold - final_gold`.
+    curves
+        The curve of each group in every replicate, in the order of `groups`.
+    resamples
+        The weights used, for statistics that are not of curves.
+    confidence
+        Coverage of the intervals.
+
+    """
+
+    groups: pd.DataFrame
+    values: dict[str, Array]
+    curves: list[GroupCurve]
+    resamples: Resamples
+    confidence: float
+
+    def interval(self, quantity: str) -> tuple[Array, Array]:
+        """Percentile interval of one of QUANTITIES; each bound has shape (groups,)."""
+        return percentile_interval(self.values[quantity], self.confidence)
+
+
+def curve_statistics(
+    curves: pd.DataFrame, config: AnalysisConfig, rng: np.random.Generator
+) -> CurveStatistics:
+    """Bootstrap fits, peaks and ends of all groups of recalibrated `curves`.
+
+    `curves` is what `overopt.analysis.recalibration.recalibrate` returns: all cells in one frame,
+    one row per cell, point and evaluation prompt. Raises UserError if cells differ in their prompts
+    or seeds of one best-of-n cell in n.
+    """
+    groups = cells_by_group(curves)
+    num_prompts = curves["prompt_id"].nunique()
+    seeds = curves["seed"].unique().tolist()
+    sizes = curves["proxy_size"].unique().tolist()
+    resamples = draw_resamples(num_prompts, seeds, config.num_bootstrap, rng, sizes)
+    values = {name: np.full((1 + config.num_bootstrap, len(groups)), np.nan) for name in QUANTITIES}
+    rows, group_curves = [], []
+    for column, (keys, cells) in enumerate(groups):
+        build = best_of_n_curve if keys["method"] == "best_of_n" else ppo_curve
+        curve = build(cells, resamples, config)
+        for name, statistic in _curve_values(curve).items():
+            values[name][:, column] = statistic
+        sizes = {"num_seeds": len(cells), "num_prompts": num_prompts}
+        rows.append(keys | sizes | {"num_points": int(curve.fit_moments[0, -1])})
+        group_curves.append(curve)
+    frame = pd.DataFrame(rows)
+    _add_shared_alpha(frame, np.stack([curve.fit_moments for curve in group_curves]), values)
+    return CurveStatistics(frame, values, group_curves, resamples, config.confidence)
+
+
+def _curve_values(curve: GroupCurve) -> dict[str, Array]:
+    gold = curve.scores["gold"]
+    # Beyond the end of a run its last bin stands in; a peak has to lie where a run has been.
+    where_reached = np.where(np.isfinite(curve.sqrt_kl), gold, -np.inf)
+    peak = int(np.argmax(where_reached[0]))
+    own_peak = np.argmax(where_reached, axis=1)[:, None]
+    alpha, beta, r2 = solve(curve.fit_moments)
+    return {
+        "alpha": alpha,
+        "beta": beta,
+        "r2": r2,
+        "r2_of_runs": np.broadcast_to(solve(curve.seed_moments).r2.mean(), r2.shape),
+        "initial_gold": curve.initial_gold,
+        "peak_gold": gold[:, peak],
+        "kl_at_peak": np.take_along_axis(curve.sqrt_kl, own_peak, axis=1)[:, 0] ** 2,
+        "proxy_at_peak": curve.scores["proxy"][:, peak],
+        "final_gold": curve.final["gold"],
+        "final_kl": curve.final["kl"],
+        "final_proxy": curve.final["proxy"],
+        "drop": gold[:, peak] - curve.final["gold"],
+    }
+
+
+def _add_shared_alpha(groups: pd.DataFrame, moments: Array, values: dict[str, Array]) -> None:
+    """Fit one alpha to all proxy sizes of PPO with the same other keys, where there are several."""
+    ppo = groups[groups["method"] == "ppo"]
+    for _, rows in ppo.groupby(SHARED_ALPHA_KEYS):
+        if len(rows) < 2:
+            continue
+        columns = rows.index.to_numpy()
+        alpha, beta, r2 = solve_shared_alpha(moments[columns])
+        values["shared_alpha"][:, columns] = alpha[:, None]
+        values["shared_beta"][:, columns] = beta.T
+        values["shared_r2"][:, columns] = r2.T

@@ -1,0 +1,225 @@
+"""
+Rival forms compared on every curve of a study (Gao et al. 2022, sections 3.1, 3.2, appendix B).
+
+Each form is fitted in every bootstrap replicate of a cell's curve (all its seeds together, as far
+as every run reaches), so any contrast of two forms is paired. Two tests ask a form to predict
+points it was not fitted to; see `overopt.analysis.held_out`.
+
+Points of one curve come from one pool of responses or one run. They are not independent, so there
+are fewer effective points than AIC and BIC count: both are descriptive. Held-out error is the test.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from overopt.analysis.bootstrap import percentile_interval
+from overopt.analysis.curve_statistics import CurveStatistics
+from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.analysis.held_out import (
+    PREDICTORS,
+    SPLITS,
+    ScoreCurve,
+    Split,
+    point_weights,
+    predictions,
+    score_curve,
+    splits,
+    weighted_mean,
+    within_limit,
+)
+from overopt.config.analysis import AnalysisConfig
+from overopt.theory.rival_forms import FORMS, NUM_PARAMETERS, FormFit, fit_form, form_peak
+
+Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+OWN_FORM = {"best_of_n": "best_of_n", "ppo": "rl"}
+SCORES = ("gold", "proxy")
+PARAMETERS = ("alpha", "beta", "gamma", "log_alpha", "log_beta")
+QUANTITIES = (
+    *PARAMETERS,
+    *("rmse", "r2", "aic", "bic", "peak_sqrt_kl", "peak_score", "near_origin_error"),
+    *(f"{split}_{error}" for split in SPLITS for error in ("rmse", "error")),
+)
+NEAR_ORIGIN = 0.1  # of the largest fitted sqrt(KL)
+
+
+@dataclass(frozen=True)
+class FormStatistics:
+    """Forms of one score on every curve, from the data and from every bootstrap replicate.
+
+    Attributes
+    ----------
+    score
+        "gold" or "proxy".
+    groups
+        One row per curve, as in `CurveStatistics`, and num_fitted (points of the whole fit).
+    values
+        For each of QUANTITIES shape (1 + replicates, curves, PREDICTORS), row 0 the estimate;
+        NaN where a form has no such number. Scores in initial-policy sd of gold, KL in nats.
+        Errors are the score minus what the form says: `near_origin_error` on average over the
+        lowest tenth of the fitted sqrt(KL), `heldout_error` and `beyond_limit_error` over the
+        held-out points, of which `..._rmse` is the root mean square.
+    observed
+        peak_sqrt_kl, peak_score of the curve itself, shape (1 + replicates, curves). As in
+        `curve_statistics`, the height in replicates is read where the data have their peak.
+    points
+        One row per curve, split, predictor and held-out point: columns curve, split, and those
+        of `form_tables.extrapolation_table`.
+    confidence
+        Coverage of the intervals in `points`.
+
+    """
+
+    score: str
+    groups: pd.DataFrame
+    values: dict[str, Array]
+    observed: dict[str, Array]
+    points: pd.DataFrame
+    confidence: float
+
+
+def compare_forms(
+    statistics: CurveStatistics, score: str, initial: Array, config: AnalysisConfig
+) -> FormStatistics:
+    """Fit every form to `score` of every curve, and ask it for the points it has not seen.
+
+    Parameters
+    ----------
+    statistics
+        Of the curves.
+    score
+        "gold" or "proxy".
+    initial
+        The score of each curve's own policy before optimization, shape (1 + replicates, curves),
+        from `initial_scores`; fits are of the gain from there.
+    config
+        `max_fit_kl` limits the fits of PPO.
+
+    """
+    num_versions, num_curves = initial.shape
+    shape = (num_versions, num_curves, len(PREDICTORS))
+    values = {name: np.full(shape, np.nan) for name in QUANTITIES}
+    observed = {name: np.full(shape[:2], np.nan) for name in ("peak_sqrt_kl", "peak_score")}
+    num_fitted, tables = [], []
+    for column, group in enumerate(statistics.curves):
+        method = str(statistics.groups["method"].iloc[column])
+        curve = score_curve(method, group, score, initial[:, column])
+        whole = within_limit(curve, config)
+        num_fitted.append(int(whole.sum()))
+        _store(values, column, _whole_fits(curve, whole))
+        for name, value in zip(observed, _observed_peak(curve), strict=True):
+            observed[name][:, column] = value
+        for name, split in splits(curve, config).items():
+            predicted = predictions(curve, split)
+            _store(values, column, _held_out_errors(curve, split, predicted, name))
+            points = _point_rows(curve, split, predicted, statistics.confidence)
+            tables.append(points.assign(curve=column, split=name))
+    columns = ["curve", "split", "form"]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    groups = statistics.groups.assign(num_fitted=num_fitted)
+    return FormStatistics(score, groups, values, observed, table, statistics.confidence)
+
+
+def initial_scores(curves: pd.DataFrame, statistics: CurveStatistics, score: str) -> Array:
+    """Mean score of each curve's own policy before optimization, shape (1 + replicates, curves).
+
+    From the columns initial_gold_score and initial_proxy_score of `curves`, the recalibrated curves
+    that `statistics` are of. 0 for the main policy.
+    """
+    column = f"initial_{score}_score"
+    rows = curves.drop_duplicates([*GROUP_KEYS, "seed", "prompt_id"])
+    rows = rows.sort_values([*GROUP_KEYS, "seed", "prompt_id"])
+    resamples, means = statistics.resamples, []
+    for _, group in rows.groupby(GROUP_KEYS, sort=True):
+        by_seed = group.pivot(index="seed", columns="prompt_id", values=column)
+        weights = resamples.seed_weights(by_seed.index.tolist(), str(group["proxy_size"].iloc[0]))
+        means.append(((resamples.prompt_weights @ by_seed.to_numpy().T) * weights).sum(axis=1))
+    return np.stack(means, axis=1)
+
+
+def _whole_fits(curve: ScoreCurve, is_fitted: BoolArray) -> dict[str, dict[str, Array]]:
+    """By quantity and form: parameters, in-sample errors and peaks."""
+    weights = point_weights(curve, is_fitted)
+    result: dict[str, dict[str, Array]] = {}
+    for form in FORMS:
+        fit = fit_form(form, curve.sqrt_kl, curve.gain, weights)
+        numbers = {name: getattr(fit, name) for name in PARAMETERS}
+        numbers |= _in_sample(curve, weights, fit)
+        numbers["peak_sqrt_kl"], numbers["peak_score"] = form_peak(fit)
+        for name, value in numbers.items():
+            result.setdefault(name, {})[form] = value
+    return result
+
+
+def _in_sample(curve: ScoreCurve, weights: Array, fit: FormFit) -> dict[str, Array]:
+    d = np.where(weights > 0, curve.sqrt_kl, 1.0)
+    residual = np.where(weights > 0, curve.gain - fit.predict(d), 0.0)
+    count = weights.sum(axis=1)
+    squares = np.where(np.isfinite(fit.log_alpha), (residual**2).sum(axis=1), np.nan)
+    total = (weights * (curve.gain - weighted_mean(curve.gain, weights)[:, None]) ** 2).sum(axis=1)
+    is_inexact = (squares > 0) & (count > 0)  # else there is no likelihood
+    variance = np.where(is_inexact, squares, np.nan) / np.where(is_inexact, count, 1)
+    deviance = count * np.log(variance)
+    num_estimated = NUM_PARAMETERS[fit.form] + 1  # and the variance
+    is_near = (weights > 0) & (d <= NEAR_ORIGIN * (weights * d).max(axis=1, keepdims=True))
+    return {
+        "rmse": np.sqrt(weighted_mean(residual**2, weights)),
+        "r2": 1 - squares / np.where(total > 0, total, np.nan),
+        "aic": deviance + 2 * num_estimated,
+        "bic": deviance + np.log(np.maximum(count, 1)) * num_estimated,
+        "near_origin_error": weighted_mean(residual, is_near.astype(np.float64)),
+    }
+
+
+def _held_out_errors(
+    curve: ScoreCurve, split: Split, predicted: Mapping[str, Array], name: str
+) -> dict[str, dict[str, Array]]:
+    held_out = curve.gain[:, split.is_held_out]
+    weights = np.isfinite(curve.sqrt_kl[:, split.is_held_out]).astype(np.float64)
+    errors = {form: held_out - value for form, value in predicted.items()}
+    return {
+        f"{name}_rmse": {form: np.sqrt(weighted_mean(e**2, weights)) for form, e in errors.items()},
+        f"{name}_error": {form: weighted_mean(e, weights) for form, e in errors.items()},
+    }
+
+
+def _observed_peak(curve: ScoreCurve) -> tuple[Array, Array]:
+    where_reached = np.where(np.isfinite(curve.sqrt_kl), curve.gain, -np.inf)
+    own = np.argmax(where_reached, axis=1)[:, None]
+    return np.take_along_axis(curve.sqrt_kl, own, 1)[:, 0], curve.gain[:, own[0, 0]]
+
+
+def _point_rows(
+    curve: ScoreCurve, split: Split, predicted: Mapping[str, Array], confidence: float
+) -> pd.DataFrame:
+    """One row per predictor and held-out point, with intervals over replicates."""
+    d, actual = curve.sqrt_kl[:, split.is_held_out], curve.gain[:, split.is_held_out]
+    actual = np.where(np.isfinite(d), actual, np.nan)
+    fit_max_kl = curve.sqrt_kl[0, split.is_fitted].max() ** 2
+    shared = {"sqrt_kl": d[0], "fit_max_kl": fit_max_kl} | _interval("actual", actual, confidence)
+    tables = [
+        pd.DataFrame(
+            {"form": form}
+            | shared
+            | _interval("predicted", values, confidence)
+            | _interval("error", actual - values, confidence)
+        )
+        for form, values in predicted.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _interval(name: str, values: Array, confidence: float) -> dict[str, Array]:
+    low, high = percentile_interval(values, confidence)
+    return {name: values[0], f"{name}_low": low, f"{name}_high": high}
+
+
+def _store(values: dict[str, Array], column: int, numbers: dict[str, dict[str, Array]]) -> None:
+    for quantity, by_form in numbers.items():
+        for form, value in by_form.items():
+            values[quantity][:, column, PREDICTORS.index(form)] = value

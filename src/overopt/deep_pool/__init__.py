@@ -1,1 +1,0 @@
-"""Deep best-of-n: a pool so large that gold is scored only where the estimate reads it."""

@@ -1,0 +1,1 @@
+"""The frame of every job: outputs, run record, provenance, processes, locks."""

@@ -1,0 +1,76 @@
+"""
+Curves: score against KL along one optimization, in one tidy schema for both methods.
+
+One row per evaluation prompt and point of the curve:
+
+- the cell: method, policy_size, proxy_size, num_parameters, labels, num_comparisons, num_epochs,
+  kl_coef, seed;
+- the point: n (best-of-n) or step (PPO), the other is null;
+- prompt_id, 0 .. Q - 1, the same prompts in every cell;
+- kl (nats per sequence, response tokens only); beside it kl_k1 (PPO only), the sampled log-ratio,
+  and kl_estimate (best-of-n only), which accounts for repeated responses where kl is the formula;
+- proxy_score, gold_score, human_score: means over this prompt's responses (raw, not
+  recalibrated); human_score is the embedded world's hidden utility, else null.
+
+KL, proxy and gold of one row are measured on the same responses.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from overopt.config.cells import BestOfNRun, PPORun
+from overopt.errors import UserError
+
+
+def evaluation_prompts(prompts: Path, num_prompts: int) -> list[str]:
+    """The prompts every curve is measured on: the first of the evaluation part.
+
+    The table is in the order of the prompts' hashes, which is a random order.
+
+    Raises
+    ------
+    UserError
+        Where the part has fewer prompts.
+    """
+    table = pd.read_parquet(prompts)
+    part = table.loc[table["split"] == "evaluation", "prompt"].tolist()
+    if len(part) < num_prompts:
+        raise UserError(
+            f"best_of_n.num_prompts: {num_prompts}, but the evaluation part has {len(part)} "
+            "prompts; lower it or raise splits.evaluation"
+        )
+    return part[:num_prompts]
+
+
+def curve_table(
+    run: BestOfNRun | PPORun,
+    num_parameters: int,
+    points: list[int],
+    measurements: dict[str, np.ndarray],
+) -> pd.DataFrame:
+    """Rows of one cell, from measurements of shape (number of points, number of prompts)."""
+    is_ppo = isinstance(run, PPORun)
+    num_points, num_prompts = measurements["kl"].shape
+    point = pd.array(np.repeat(points, num_prompts), dtype="Int64")
+    missing = pd.array([pd.NA] * len(point), dtype="Int64")
+    unmeasured = np.full((num_points, num_prompts), np.nan)
+    columns = ("kl", "kl_k1", "kl_estimate", "proxy_score", "gold_score", "human_score")
+    return pd.DataFrame(
+        {
+            "method": "ppo" if is_ppo else "best_of_n",
+            "policy_size": run.policy_size,
+            "proxy_size": run.proxy_rm.proxy_size,
+            "num_parameters": num_parameters,
+            "labels": run.proxy_rm.labels,
+            "num_comparisons": run.proxy_rm.num_comparisons,
+            "num_epochs": run.proxy_rm.num_epochs,
+            "kl_coef": run.kl_coef if isinstance(run, PPORun) else 0.0,
+            "seed": run.proxy_rm.seed,
+            "n": missing if is_ppo else point,
+            "step": point if is_ppo else missing,
+            "prompt_id": np.tile(np.arange(num_prompts), num_points),
+            **{name: measurements.get(name, unmeasured).ravel() for name in columns},
+        }
+    )

@@ -1,0 +1,96 @@
+"""Evaluation of a policy on held-out prompts: KL, proxy and gold from the same samples."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from overopt.config.training import Precision
+from overopt.jobs.processes import Processes
+from overopt.methods.ppo.policy import (
+    Episodes,
+    in_order,
+    logprobs_of,
+    repeat_prompts,
+    response_states,
+    token_log_distributions,
+)
+from overopt.methods.ppo.sequence_kl import exact_token_kl, sampled_kl
+from overopt.models.architecture import Policy
+from overopt.models.training.accelerator import body_precision
+from overopt.policy.sampling import sample_responses
+from overopt.reward_model.scorer import Scorer
+
+HumanScores = Callable[[Episodes], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Everything a curve's point is measured with; the same for every point of a run.
+
+    Attributes
+    ----------
+    prompts : token ids of the evaluation prompts.
+    num_responses : responses per prompt and evaluation.
+    human_scores : the embedded world's hidden utility of each episode, or None.
+    precision : of the policies' bodies. Scores and KL are fp32 under any.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    num_responses: int
+    max_response_tokens: int
+    ref_policy: Policy
+    proxy_rm: Scorer
+    gold_rm: Scorer
+    human_scores: HumanScores | None
+    precision: Precision = "fp32"
+
+    @torch.no_grad()
+    def evaluate(self, policy: Policy, generator: torch.Generator) -> dict[str, list[float]]:
+        """Sample fresh responses; means per prompt of kl, kl_k1 and the scores, and the length.
+
+        Several processes share the responses, and each returns the means of all.
+        """
+        prompts, processes = (
+            repeat_prompts(self.prompts, self.num_responses),
+            Processes.of_this_job(),
+        )
+        with body_precision(self.precision, policy.device):
+            responses = sample_responses(
+                policy, prompts, self.max_response_tokens, generator, processes=processes
+            )
+            episodes = Episodes.of(prompts, responses).share(processes)
+            kl, kl_k1 = self._kl(policy, episodes)
+        measured = {
+            "kl": kl.cpu().numpy(),
+            "kl_k1": kl_k1.cpu().numpy(),
+            "proxy_score": self.proxy_rm.score(*episodes.parts),
+            "gold_score": self.gold_rm.score(*episodes.parts),
+            "response_length": episodes.lengths.cpu().numpy(),
+        }
+        if self.human_scores is not None:
+            measured["human_score"] = self.human_scores(episodes)
+        return {
+            name: processes.gather_array(values, len(prompts))
+            .reshape(len(self.prompts), -1)
+            .mean(1, dtype=np.float64)
+            .tolist()
+            for name, values in measured.items()
+        }
+
+    def _kl(self, policy: Policy, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
+        """Exact and sampled KL of each response, nats per sequence."""
+        exact: list[tuple[torch.Tensor, torch.Tensor]] = []
+        sampled: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for rows, piece in episodes.pieces(policy):
+            ours, theirs = (
+                token_log_distributions(model, response_states(model, piece))
+                for model in (policy, self.ref_policy)
+            )
+            exact.append((rows, piece.by_response(exact_token_kl(ours, theirs)).sum(1)))
+            logprobs, ref_logprobs = (
+                piece.by_response(logprobs_of(p, piece.tokens)) for p in (ours, theirs)
+            )
+            sampled.append((rows, sampled_kl(logprobs, ref_logprobs, piece.mask)))
+        return in_order(exact), in_order(sampled)

@@ -1,0 +1,1 @@
+"""Language and reward models as modules: layouts, loading, tokens, forward passes."""

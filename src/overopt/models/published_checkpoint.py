@@ -1,0 +1,146 @@
+"""
+Published checkpoints, made usable: one folder with the files that every model of a study has.
+
+From a local folder or from the Hugging Face hub. Weights become one file of safetensors, special
+tokens are completed and written into the settings, dropout is off, and nothing else comes along.
+"""
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from overopt.config.model import CheckpointSettings
+from overopt.errors import UserError
+from overopt.jobs.job import Job
+from overopt.jobs.provenance import write_json
+from overopt.models.checkpoint_files import WEIGHTS, in_one_line
+from overopt.models.tokens import PAD_TOKEN, TOKENIZER_FILES, read_tokenizer
+from overopt.models.transformers_models import load_checkpoint, save_library_model
+
+WANTED = ("*.json", "*.safetensors", "*.jinja")
+"""What is fetched of a repository: no pickles, no code."""
+AUTO_CLASSES = {
+    "language_model": AutoModelForCausalLM,
+    "reward_model": AutoModelForSequenceClassification,
+}
+
+
+def prepare_checkpoint(job: Job, settings: CheckpointSettings, model_dir: Path) -> None:
+    """Fetch a checkpoint, check it, and write it as the project's own are written.
+
+    Raises
+    ------
+    UserError
+        The repository cannot be reached or read, or the checkpoint cannot be used.
+    """
+    source = Path(settings.checkpoint) if settings.is_local else _fetched(settings)
+    tokenizer = read_tokenizer(source)
+    model = load_checkpoint(AUTO_CLASSES[settings.role], source, dtype="auto")
+    if settings.role == "reward_model" and model.config.num_labels != 1:
+        raise UserError(
+            f"{settings.checkpoint}: a classifier with {model.config.num_labels} labels; a reward "
+            "model has one, its score"
+        )
+    complete_special_tokens(settings.checkpoint, tokenizer, model)
+    save_library_model(model, model_dir)
+    # The chat template goes into tokenizer_config.json: no file more than other models have.
+    tokenizer.save_pretrained(model_dir, save_jinja_files=False)
+    for path in model_dir.iterdir():
+        if path.name not in ("config.json", WEIGHTS, *TOKENIZER_FILES):
+            path.unlink()
+    commit = None if settings.is_local else source.name
+    write_json(
+        model_dir / "source.json", {**settings.model_dump(exclude={"role"}), "commit": commit}
+    )
+    print(f"{settings.checkpoint}: a {type(model).__name__} in {model.dtype}, commit {commit}")
+
+
+def complete_special_tokens(
+    name: str, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel
+) -> None:
+    """Give the tokenizer a pad token of its own, and the model's settings the ids of all three.
+
+    Many published tokenizers have none, or pad with the token that ends texts. The padding token
+    is never read, but whoever loads the reward model with transformers has it searched for. A new
+    token takes a row of the embeddings that no other token has; only where there is none do they
+    grow.
+
+    Raises
+    ------
+    UserError
+        The tokenizer has no token that ends a text.
+    """
+    if tokenizer.eos_token is None:
+        raise UserError(
+            f"{name}: its tokenizer has no token that ends a text (eos_token); set one in "
+            "tokenizer_config.json"
+        )
+    if tokenizer.pad_token in (None, tokenizer.eos_token, tokenizer.bos_token):
+        added = tokenizer.get_added_vocab()
+        own = [token for token in added if "pad" in token.lower()]
+        tokenizer.add_special_tokens({"pad_token": own[0] if own else PAD_TOKEN})
+    embeddings = cast(torch.nn.Embedding, model.get_input_embeddings())
+    if len(tokenizer) > embeddings.num_embeddings:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        _empty_rows(model, embeddings.num_embeddings)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.bos_token_id = tokenizer.bos_token_id
+    model.config.eos_token_id = tokenizer.eos_token_id
+
+
+@torch.no_grad()
+def _empty_rows(model: PreTrainedModel, first: int) -> None:
+    """Zero the embeddings from this row on, which the library drew at random."""
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        if layer is not None:
+            cast(torch.nn.Embedding, layer).weight[first:].zero_()
+
+
+def _fetched(settings: CheckpointSettings) -> Path:
+    """The folder of the hub's cache that holds this revision."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                settings.checkpoint, revision=settings.revision, allow_patterns=list(WANTED)
+            )
+        )
+    # Each has a message of the library's own, for programmers.
+    except Exception as error:
+        raise UserError(_why_not_fetched(settings, error)) from error
+
+
+def _why_not_fetched(settings: CheckpointSettings, error: Exception) -> str:
+    from huggingface_hub import errors
+
+    name = f"{settings.checkpoint} at revision {settings.revision}"
+    by_hand = (
+        f"`hf download {settings.checkpoint} --revision {settings.revision} --local-dir FOLDER`"
+    )
+    if isinstance(error, errors.GatedRepoError):
+        return (
+            f"{name}: its owner gives access on request. Accept the terms on "
+            f"https://huggingface.co/{settings.checkpoint}, log in with `hf auth login`, and run "
+            "the same command again"
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"{name}: the hub has no such repository, or it is private. Check the name, or log in "
+            "with `hf auth login`"
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{name}: the repository has no such revision. Take a commit from its history"
+    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled | OSError):
+        return (
+            f"{name}: the hub cannot be reached from here. Run {by_hand} where there is a network, "
+            "and give that folder as checkpoint, without a revision"
+        )
+    return f"{name}: cannot be fetched ({in_one_line(error)}). Try {by_hand}"

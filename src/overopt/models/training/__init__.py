@@ -1,0 +1,1 @@
+"""The training loop that SFT, reward models and PPO share."""

@@ -1,0 +1,1 @@
+"""What a finished study says: pages of the report, summary, comparison with the reference."""

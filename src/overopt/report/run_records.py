@@ -1,0 +1,140 @@
+"""
+What a finished study is: its cells, and from its run records what made it and what it cost.
+
+Every job of the workflow leaves a record (`overopt.jobs.job`); this reads them all.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+Record = dict[str, Any]
+
+# Scripts by stage; any other script is analysis.
+STAGES = {
+    "embedded_demonstrations.py": "human data",
+    "embedded_comparisons.py": "human data",
+    "file_demonstrations.py": "human data",
+    "file_comparisons.py": "human data",
+    "train_gold_rm.py": "gold RM",
+    "synthetic_responses.py": "synthetic comparisons",
+    "synthetic_comparisons.py": "synthetic comparisons",
+    "train_proxy_rm.py": "proxy RMs",
+    "pool.py": "best-of-n",
+    "pool_gold_scores.py": "best-of-n",
+    "best_of_n.py": "best-of-n",
+    "tilted.py": "best-of-n",
+    "gold_ceiling.py": "best-of-n",
+    "deep_pool.py": "deep best-of-n",
+    "deep_best_of_n.py": "deep best-of-n",
+    "ppo.py": "PPO",
+}
+ANALYSIS = "fits, claims, figures, report"
+
+
+def read_records(results: Path) -> list[Record]:
+    """Every run record below the folder of a study, each with its `stage`.
+
+    Language-model jobs count as policies or as proxy RMs by the folder they wrote to.
+    """
+    records = []
+    for path in sorted(results.rglob("*record.json")):
+        record: Record = json.loads(path.read_text(encoding="utf-8"))
+        if record["rule_script"] == "train_language_model.py":
+            is_backbone = path.is_relative_to(results / "backbones")
+            stage = "proxy RMs" if is_backbone else "policies"
+        else:
+            stage = STAGES.get(record["rule_script"], ANALYSIS)
+        records.append(record | {"stage": stage})
+    return records
+
+
+def costs(results: Path) -> pd.DataFrame:
+    """Jobs, CPU seconds, of these start and import, wall seconds, largest memory, by stage.
+
+    The most expensive stage first; no rows where there are no records.
+    """
+    records = read_records(results)
+    if not records:
+        return pd.DataFrame()
+    table = pd.DataFrame(records).groupby("stage", sort=False)
+    return pd.DataFrame(
+        {
+            "jobs": table.size(),
+            "cpu_seconds": table["cpu_seconds"].sum(),
+            "startup_cpu_seconds": table["startup_cpu_seconds"].sum(),
+            "wall_seconds": table["wall_seconds"].sum(),
+            "peak_memory_mb": table["peak_memory_mb"].max(),
+        }
+    ).sort_values("cpu_seconds", ascending=False)
+
+
+def diverged_runs(results: Path) -> dict[str, str]:
+    """PPO runs that ended because a number was not finite: the folder below `results`, and why."""
+    runs = {}
+    for path in sorted((results / "ppo").rglob("metrics.json")):
+        ended = json.loads(path.read_text(encoding="utf-8"))["ended"]
+        if ended.startswith("diverged"):
+            runs[path.parent.relative_to(results).as_posix()] = ended
+    return runs
+
+
+def study_record(results: Path, settings: Mapping[str, Any]) -> Record:
+    """Settings, size, provenance and cost of a study, ready for JSON.
+
+    `settings` is the whole study as the config has it. Keys: name, settings, cells (fits by form),
+    num_prompts, num_seeds (of the cell with most); commits (jobs by commit, "+" where tracked files
+    differed from it), versions (of each package, those that jobs ran with), devices, machines
+    (jobs by each), started and finished (ISO 8601, UTC), num_jobs, cpu_seconds, cost (rows of
+    `costs`), diverged (`diverged_runs`).
+    """
+    fits = pd.read_csv(results / "coefficients.csv")
+    records = read_records(results)
+    table = costs(results)
+    ends = [datetime.fromisoformat(record["finished"]) for record in records]
+    starts = [
+        end - timedelta(seconds=record["wall_seconds"])
+        for end, record in zip(ends, records, strict=True)
+    ]
+    return {
+        "name": settings["name"],
+        "settings": dict(settings),
+        "cells": {str(form): int(count) for form, count in fits.groupby("form").size().items()},
+        "num_prompts": int(fits["num_prompts"].max()),
+        "num_seeds": int(fits["num_seeds"].max()),
+        "commits": _counts(_commit(record) for record in records),
+        "versions": _versions(records),
+        "devices": _counts(record["device"] for record in records),
+        "machines": _counts(record["machine"] for record in records),
+        "started": min(starts).isoformat(timespec="seconds"),
+        "finished": max(ends).isoformat(timespec="seconds"),
+        "num_jobs": len(records),
+        "cpu_seconds": round(float(table["cpu_seconds"].sum()), 1),
+        "cost": table.round(1).reset_index().to_dict(orient="records"),
+        "diverged": diverged_runs(results),
+    }
+
+
+def _commit(record: Record) -> str:
+    git = record["git"]
+    if git["commit"] is None:
+        return "unknown (no git repository)"
+    return git["commit"] + ("+" if git["dirty"] else "")
+
+
+def _counts(values: Any) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _versions(records: list[Record]) -> dict[str, list[str]]:
+    """Versions by package; more than one where jobs ran in different environments."""
+    versions: dict[str, set[str]] = {}
+    for record in records:
+        for package, version in record["versions"].items():
+            versions.setdefault(package, set()).add(version)
+    return {package: sorted(versions[package]) for package in sorted(versions)}

@@ -1,0 +1,98 @@
+"""How many texts, and how long, each kind of job reads or writes."""
+
+from dataclasses import dataclass
+
+from overopt.config.data import EmbeddedDataConfig
+from overopt.study.study import Study
+
+EMBEDDED_PROMPT_SHARE = 1.0
+EMBEDDED_RESPONSE_SHARE = 0.54
+"""Mean lengths in the embedded world, as shares of `text` (10 of 10, 13 of 24 tokens)."""
+ASSUMED_SHARE = 0.6
+"""The same of other texts, which nobody has counted before they are read: assumed."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts of one kind.
+
+    Attributes
+    ----------
+    number : sequences of prompt and response.
+    prompt_tokens, response_tokens : mean lengths.
+    longest_response : the limit, to which a batch of samples runs.
+    """
+
+    number: float
+    prompt_tokens: float
+    response_tokens: float
+    longest_response: float
+
+    @property
+    def num_tokens(self) -> float:
+        """Tokens of all sequences, prompts and responses."""
+        return self.number * self.length
+
+    @property
+    def num_response_tokens(self) -> float:
+        """Tokens of all responses."""
+        return self.number * self.response_tokens
+
+    @property
+    def length(self) -> float:
+        """Mean tokens of a sequence."""
+        return self.prompt_tokens + self.response_tokens
+
+    def times(self, factor: float) -> "Texts":
+        """The same texts, so many times over."""
+        return Texts(
+            factor * self.number, self.prompt_tokens, self.response_tokens, self.longest_response
+        )
+
+    def padded(self) -> "Texts":
+        """As a batch that is not sorted by length computes them: all as long as the longest."""
+        limit = self.longest_response
+        return Texts(self.number, self.prompt_tokens, limit, limit)
+
+
+def texts(study: Study, number: float) -> Texts:
+    """So many sequences of the study's mean length."""
+    shares = (ASSUMED_SHARE, ASSUMED_SHARE)
+    if study.is_embedded:
+        shares = (EMBEDDED_PROMPT_SHARE, EMBEDDED_RESPONSE_SHARE)
+    text = study.text
+    return Texts(
+        number,
+        shares[0] * text.max_prompt_tokens,
+        shares[1] * text.max_response_tokens,
+        text.max_response_tokens,
+    )
+
+
+def num_demonstrations(study: Study) -> int:
+    """Of files and the hub it is not known before they are read: as many as gold's comparisons."""
+    if isinstance(study.data, EmbeddedDataConfig):
+        return study.data.num_demonstrations
+    return num_human_comparisons(study)
+
+
+def num_human_comparisons(study: Study) -> int:
+    """Comparisons that the gold RM is trained and measured on; none of a published one."""
+    gold = study.gold_rm
+    return (gold.num_comparisons or 0) + (gold.num_validation or 0)
+
+
+def num_synthetic_comparisons(study: Study) -> int:
+    """Comparisons that the gold RM labels, those held out included."""
+    pairs = study.synthetic_comparisons
+    return pairs.num_comparisons + pairs.num_validation
+
+
+def pool_texts(study: Study) -> Texts:
+    """A policy's pool."""
+    return texts(study, study.best_of_n.num_prompts * study.best_of_n.num_responses)
+
+
+def deep_pool_texts(study: Study) -> Texts:
+    """A policy's deep pool."""
+    return texts(study, study.deep_best_of_n.num_prompts * study.deep_best_of_n.num_responses)

@@ -1,1 +1,0 @@
-"""Synthetic comparisons: pairs of responses of the initial policy, labelled by the gold RM."""

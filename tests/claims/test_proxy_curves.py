@@ -1,0 +1,40 @@
+"""Claims on proxy curves: supported where they hold, contradicted where they do not."""
+
+import numpy as np
+
+from form_examples import CellLaws, cell_curves, evidence_of, verdicts
+from overopt.claims.proxy_curves import CLAIMS
+from overopt.theory.scaling_laws import best_of_n_form, rl_form
+
+
+def _verdicts(best_of_n_proxy, ppo_proxy) -> dict[str, str]:
+    laws = [
+        CellLaws("best_of_n", lambda d: best_of_n_form(d, 0.9, 0.2), best_of_n_proxy),
+        CellLaws("ppo", lambda d: rl_form(d, 0.45, 0.25), ppo_proxy),
+    ]
+    return verdicts(CLAIMS, evidence_of(cell_curves(laws, np.random.default_rng(0))))
+
+
+def test_a_proxy_that_bends_early_and_then_is_straight_supports_the_claims():
+    def bends_early(d):
+        return 0.35 * d + 0.3 * (1 - np.exp(-2 * d))
+
+    assert set(_verdicts(bends_early, bends_early).values()) == {"supported"}
+
+
+def test_a_proxy_that_bends_as_gold_does_contradicts_them():
+    found = _verdicts(
+        lambda d: best_of_n_form(d, 0.9, 0.18), lambda d: best_of_n_form(d, 0.5, 0.035)
+    )
+    assert found == {
+        "C12": "supported",
+        "C13": "contradicted",
+        "C14": "contradicted",
+        "C15": "contradicted",
+    }
+
+
+def test_a_convex_proxy_contradicts_concavity():
+    found = _verdicts(lambda d: 0.4 * d + 0.1 * d**2, lambda d: 0.4 * d)
+    assert found["C12"] == "contradicted"
+    assert found["C13"] == "supported"

@@ -1,0 +1,199 @@
+"""What a study will take: against what studies took, and against counts by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from overopt.cli import app
+from overopt.config.compute import ComputeConfig as Compute
+from overopt.errors import UserError
+from overopt.study.plan import gpu_memory, job_seconds
+from overopt.study.plan.job_disk import Disk
+from overopt.study.plan.jobs import Cost, PlannedJob, planned_jobs
+from overopt.study.plan.machines import A100, CORE, Gpus, forward_flops
+from overopt.study.plan.plan_text import describe_plan
+from overopt.study.plan.shapes import KNOWN_SHAPES, ModelShape, policy_shape, shape_of_folder
+from overopt.study.plan.sizes import training_bytes
+from overopt.study.plan.summary import RulePlan, by_rule, critical_path
+from overopt.study.plan.texts import Texts
+from overopt.study.study import Study, read_study
+from workflow_example import ROOT
+
+MEASURED = pd.read_csv(ROOT / "tests" / "references" / "measured_seconds.csv")
+"""Sums over the run records of one run of each config on a CPU (2 cores, one thread a job)."""
+CONFIGS = {"study": "study.yaml", "default": "config.yaml", "test": "test.yaml"}
+TEXTS = Texts(number=100, prompt_tokens=200, response_tokens=100, longest_response=256)
+
+
+def config_of(name: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config" / CONFIGS[name]).read_text())
+
+
+def study_of(name: str) -> Study:
+    return read_study(config_of(name))
+
+
+def plan_of(study: Study) -> dict[str, RulePlan]:
+    return {plan.rule: plan for plan in by_rule(planned_jobs(study))}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_expected_seconds_are_near_measured_ones(name: str) -> None:
+    measured = MEASURED[MEASURED["study"] == name].set_index("rule")["cpu_seconds"]
+    plan = plan_of(study_of(name))
+    ratios = {rule: plan[rule].total / measured[rule] for rule in measured.index}
+    large = measured[measured > 0.01 * measured.sum()].index
+    assert len(large) >= 9
+    assert {rule: r for rule, r in ratios.items() if rule in large and not 2 / 3 < r < 1.5} == {}
+    assert sum(p.total for p in plan.values()) == pytest.approx(measured.sum(), rel=0.2)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_jobs_are_those_that_ran(name: str) -> None:
+    ran = MEASURED[MEASURED["study"] == name].set_index("rule")["num_jobs"].to_dict()
+    assert {rule: plan.num_jobs for rule, plan in plan_of(study_of(name)).items()} == ran
+
+
+def test_every_job_waits_for_jobs_before_it() -> None:
+    before: set[str] = set()
+    for job in planned_jobs(study_of("study")):
+        assert set(job.needs) <= before, job.name
+        assert job.name not in before
+        before.add(job.name)
+
+
+# Published counts: parameters without embeddings (Biderman et al. 2023, table 1; for 14M and 31M
+# the models' cards) and in all (the suite's README).
+@pytest.mark.parametrize(
+    ("size", "without_embeddings"),
+    [
+        ("14m", 1_189_888),
+        ("31m", 4_739_072),
+        ("70m", 18_915_328),
+        ("160m", 85_056_000),
+        ("410m", 302_311_424),
+        ("1b", 805_736_448),
+        ("1.4b", 1_208_602_624),
+        ("2.8b", 2_517_652_480),
+        ("6.9b", 6_444_163_072),
+    ],
+)
+def test_known_shapes_have_the_published_parameters(size: str, without_embeddings: int) -> None:
+    shape = KNOWN_SHAPES[f"EleutherAI/pythia-{size}"]
+    # Biases and layer norms are not counted here.
+    assert shape.num_body_parameters == pytest.approx(without_embeddings, rel=0.01)
+
+
+def test_flops_by_hand() -> None:
+    shape = ModelShape(4, 2, vocabulary_size=10, intermediate_size=16)
+    assert shape.num_body_parameters == 2 * (4 * 16 + 2 * 4 * 16)
+    texts = Texts(1, prompt_tokens=4, response_tokens=2, longest_response=2)
+    attention = 2 * 6 * 2 * (3 * 4) * 2  # layers x queries x (scores, values) x keys seen x 2
+    expected = 2 * 6 * shape.num_body_parameters + attention + 2 * 2 * 10 * 4
+    assert forward_flops(shape, texts, num_logits=2) == expected
+
+
+def test_shape_of_a_local_checkpoint(tmp_path: Path) -> None:
+    content = {"n_embd": 8, "n_layer": 3, "vocab_size": 50, "n_inner": None}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert shape_of_folder(tmp_path) == ModelShape(8, 3, 50, 32)
+    (tmp_path / "config.json").write_text(json.dumps({"n_embd": 8}))
+    assert shape_of_folder(tmp_path) is None
+
+
+def test_a_checkpoint_of_unknown_size_is_assumed_by_rules_and_refused_by_the_plan() -> None:
+    config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
+    config["policies"]["1b4"]["checkpoint"] = "someone/else"
+    study = read_study(config)
+    assert policy_shape(study, "1b4").num_layers == 24
+    with pytest.raises(
+        UserError, match=r"policies\.1b4\.checkpoint: .*someone/else.* local folder"
+    ):
+        describe_plan(study, A100)
+
+
+def test_the_papers_scale_fits_its_gpus() -> None:
+    study = read_study(yaml.safe_load((ROOT / "config" / "paper.yaml").read_text()))
+    text = describe_plan(study, A100)
+    assert "Plan of paper: 692 jobs" in text
+    assert "Too large" not in text
+    whole = study.model_copy(
+        update={
+            "policies": {
+                size: policy.model_copy(update={"compute": Compute()})
+                for size, policy in study.policies.items()
+            }
+        }
+    )
+    assert "Too large" in describe_plan(whole, A100)
+
+
+def test_gpus_share_training_and_vllm_samples_faster() -> None:
+    shape = KNOWN_SHAPES["EleutherAI/pythia-1.4b"]
+    one = Gpus(A100, Compute(gpu=True, precision="bf16"))
+    two = Gpus(A100, Compute(gpu=True, precision="bf16", num_processes=2))
+    assert two.training(shape, TEXTS, 0) == pytest.approx(one.training(shape, TEXTS, 0) / 2)
+    vllm = Gpus(A100, Compute(gpu=True, precision="bf16", sampler="vllm"))
+    assert vllm.sampling(shape, TEXTS) < one.sampling(shape, TEXTS)
+    assert one.reading(shape, TEXTS) < CORE.reading(shape, TEXTS) / 100
+
+
+def test_training_memory_by_hand() -> None:
+    shape = KNOWN_SHAPES["EleutherAI/pythia-6.9b"]
+    full = training_bytes(shape, Compute(precision="bf16"), TEXTS.times(0))
+    assert full == 16 * shape.num_parameters > A100.memory
+    lora = training_bytes(shape, Compute(precision="bf16", lora_rank=64), TEXTS.times(0))
+    assert 2 * shape.num_parameters < lora < 3 * shape.num_parameters
+    plain = training_bytes(shape, Compute(precision="bf16"), TEXTS)
+    checkpointed = Compute(precision="bf16", gradient_checkpointing=True)
+    assert training_bytes(shape, checkpointed, TEXTS) - full < (plain - full) / 4
+
+
+def job(name: str, seconds: float, *needs: str) -> PlannedJob:
+    return PlannedJob(name, name, Cost(seconds, 0, 0.0, 100, Disk(1.0)), needs)
+
+
+def test_critical_path_is_the_longest_chain() -> None:
+    jobs = [job("a", 1), job("b", 5), job("c", 2, "a", "b"), job("d", 6, "a"), job("e", 1, "c")]
+    path = critical_path(jobs)
+    assert (path.seconds, path.rules) == (8, ("b", "c", "e"))
+
+
+def test_what_is_not_kept_is_temporary() -> None:
+    config = config_of("default")
+    plan = plan_of(read_study(config))
+    assert sum(rule.temporary for rule in plan.values()) == 0
+    names = ("ppo_policies", "proxy_rms", "backbones", "pools")
+    lean = plan_of(read_study({**config, "keep": dict.fromkeys(names, False)}))
+    for rule in ("proxy_rm", "backbone", "pool", "deep_pool"):
+        assert lean[rule].temporary > 0
+        assert lean[rule].kept < plan[rule].kept
+    # The policies PPO ends with have no reader: gone when the job is.
+    assert lean["ppo"].temporary == 0
+    assert lean["ppo"].kept < plan["ppo"].kept
+
+
+def test_more_data_and_larger_models_take_longer() -> None:
+    study = study_of("default")
+    by_size = [job_seconds.best_of_n(study, size) for size in study.proxy_sizes]
+    assert by_size == sorted(by_size)
+    assert job_seconds.proxy_rm(study, "s7", 2000, 1) < job_seconds.proxy_rm(study, "s7", 2000, 4)
+    assert gpu_memory.ppo(study, "small", "s7") < gpu_memory.ppo(study, "large", "s7")
+
+
+def test_command_prints_a_table_with_totals() -> None:
+    done = CliRunner().invoke(app, ["plan", "--configfile", str(ROOT / "config" / "test.yaml")])
+    assert done.exit_code == 0
+    for text in ("Plan of test: 45 jobs", "proxy_rm", "At least", "kept", "Assumed:"):
+        assert text in done.output
+
+
+def test_command_refuses_an_unknown_gpu() -> None:
+    done = CliRunner().invoke(app, ["plan", "--gpu", "tpu"])
+    assert done.exit_code == 1
+    assert "--gpu: tpu is not known; expected one of a100, h100" in done.output
