@@ -167,121 +167,209 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 # entry is a module of overopt or a package with all its modules. A new import that is not listed
 # makes more rerun than before: list it here if that is right.
 
-FRAME = {"errors", "file_list", "job", "job_outputs", "processes", "provenance"}
-SETTINGS = "strict_model"  # of every script that has settings
-MODEL = {
-    *("models", "transformers_models", "gpt2", "architecture", "checkpoint_files", "tokens"),
-    *("plain_tokenizer", "training_config"),
+FRAME = {
+    "errors",
+    "jobs.file_list",
+    "jobs.job",
+    "jobs.outputs",
+    "jobs.processes",
+    "jobs.provenance",
 }
-STATES = {"hidden_states", "distinct_prefixes", "device"}
-TEXT = {"tokens", "plain_tokenizer", "checkpoint_files"}
+SETTINGS = "config.strict_model"  # of every script that has settings
+MODEL = {
+    *(
+        "models.loading",
+        "models.transformers_models",
+        "models.gpt2",
+        "models.architecture",
+        "models.checkpoint_files",
+        "models.tokens",
+    ),
+    *("models.tokenizer_files", "config.training"),
+}
+STATES = {"models.hidden_states", "models.distinct_prefixes", "models.device"}
+TEXT = {"models.tokens", "models.tokenizer_files", "models.checkpoint_files"}
 TRAINING = {
     *(
-        "optimization",
-        "adam",
-        "flat_parameters",
-        "training_state",
+        "models.training.loop",
+        "models.training.adamw",
+        "models.training.flat_parameters",
+        "models.training.state",
         "randomness",
-        "compute_config",
-        "lora",
+        "config.compute",
+        "models.training.lora",
     ),
-    "accelerator",
+    "models.training.accelerator",
     *STATES,
 }
 SAMPLING = {
     *("policy.sampling", "policy.decoders", "policy.gpt2_decoder", "policy.preallocated_cache"),
     "policy.cache_decoder",
-    *("policy.left_padding", "policy.batch_size", "device", "randomness"),
+    *("policy.left_padding", "policy.batch_size", "models.device", "randomness"),
 }
 SAMPLERS = {
-    *("policy.samplers", "policy.vllm_sampler", "policy.logprobs", "policy.config"),
+    *("policy.samplers", "policy.vllm_sampler", "policy.logprobs", "config.policy"),
     *SAMPLING | STATES,
 }
 SCORING = {
-    *("reward_model.scorer", "reward_model.scoring", "reward_model.published", "dialogue"),
-    "device",
+    *("reward_model.scorer", "reward_model.scoring", "reward_model.published", "data.dialogue"),
+    "models.device",
     *STATES,
 }
-UTILITY = {"world.utility", "world.prompts", "world.vocabulary"}
-WRITERS = {"world.writers", "world.prompts", "world.vocabulary"}
+UTILITY = {"data.world.utility", "data.world.prompts", "data.world.vocabulary"}
+WRITERS = {"data.world.writers", "data.world.prompts", "data.world.vocabulary"}
 FILES_OF_THE_USER = {
-    *("human_files", "comparisons", "splits", "bpe"),
-    *("data_config", "training_config"),
+    *("data.files", "data.jsonl", "data.splits", "data.bpe"),
+    *("config.data", "config.training"),
     *TEXT,
 }
 REWARD_MODEL = {
     *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
-    *("reward_model.config", "model_config", "cells"),
+    *("config.reward_model", "config.model", "config.cells"),
 }
-POOL = {"pool.config", "pool.table", "policy.config", "cells"}
+POOL = {"config.best_of_n", "theory.pool_table", "config.policy", "config.cells"}
 STATISTICS = {
-    *("analysis_config", "bootstrap", "curve_statistics", "group_curves", "scaling_laws"),
+    *(
+        "config.analysis",
+        "analysis.bootstrap",
+        "analysis.curve_statistics",
+        "analysis.group_curves",
+        "theory.scaling_laws",
+    ),
     "randomness",
 }
-REPORT = {"report_pages", "report_html", "study_record", "summary"}
+REPORT = {"report.pages", "report.html", "report.run_records", "report.summary"}
 DEPENDENCIES = {
     "embedded_demonstrations": {
-        *("world.demonstrations", "world.tokenizer", "splits", "randomness"),
-        *("data_config", "training_config"),
+        *("data.world.demonstrations", "data.world.tokenizer", "data.splits", "randomness"),
+        *("config.data", "config.training"),
         *WRITERS,
     },
     "embedded_comparisons": {
-        *("world.human_comparisons", "world.candidates", "world.annotators", "data_config"),
+        *(
+            "data.world.human_comparisons",
+            "data.world.candidates",
+            "data.world.annotators",
+            "config.data",
+        ),
         *MODEL | SAMPLING | WRITERS | UTILITY,
     },
     "file_demonstrations": FILES_OF_THE_USER,
     "file_comparisons": FILES_OF_THE_USER,
     "hub_data": {
-        *("hub.prepare", "hub.readers", "hub.rows", "hub.config", "hub.local_files"),
-        "dialogue",
+        *(
+            "data.hub.prepare",
+            "data.hub.readers",
+            "data.hub.rows",
+            "config.hub",
+            "data.hub.local_files",
+        ),
+        "data.dialogue",
     },
-    "train_language_model": {"policy.training", "policy.config"} | MODEL | TRAINING,
+    "train_language_model": {"policy.sft", "config.policy"} | MODEL | TRAINING,
     "train_gold_rm": {"reward_model.gold"} | REWARD_MODEL | MODEL | TRAINING,
     "train_proxy_rm": {
         *("reward_model.proxy", "reward_model.temperature"),
         *REWARD_MODEL | SCORING | MODEL | TRAINING,
     },
-    "published_checkpoint": {"checkpoints", "model_config"} | MODEL - {"models"},
+    "published_checkpoint": {"models.published_checkpoint", "config.model"}
+    | MODEL - {"models.loading"},
     "published_gold_rm": {
         *("reward_model.published_gold", "reward_model.published", "reward_model.validation"),
-        *("reward_model.config", "model_config", "cells", "dialogue"),
+        *("config.reward_model", "config.model", "config.cells", "data.dialogue"),
         *MODEL,
     },
-    "synthetic_responses": {"synthetic.responses"} | MODEL | SAMPLERS,
+    "synthetic_responses": {"policy.comparison_pairs"} | MODEL | SAMPLERS,
     "synthetic_comparisons": {
-        *("synthetic.labels", "reward_model.config", "model_config", "cells", "randomness"),
+        *(
+            "reward_model.synthetic_labels",
+            "config.reward_model",
+            "config.model",
+            "config.cells",
+            "randomness",
+        ),
         *MODEL | SCORING,
     },
-    "pool": {"pool.sampling", "pool.config", "curves", "cells"} | MODEL | SAMPLERS,
-    "pool_gold_scores": {"pool.gold_scores", "score_units"} | POOL | MODEL | SCORING | UTILITY,
-    "best_of_n": {"pool.best_of_n", "best_of_n", "kl", "curves"} | POOL | MODEL | SCORING,
-    "ppo": {"ppo", "curves", "cells"} | MODEL | TRAINING | SAMPLING | SCORING | UTILITY,
-    "deep_pool": {"deep_pool.pool", "deep_pool.config", "curves", "cells"} | MODEL | SAMPLERS,
+    "pool": {"methods.best_of_n.pool", "config.best_of_n", "methods.curves", "config.cells"}
+    | MODEL
+    | SAMPLERS,
+    "pool_gold_scores": {"methods.best_of_n.gold_scores", "theory.score_units"}
+    | POOL
+    | MODEL
+    | SCORING
+    | UTILITY,
+    "best_of_n": {"methods.best_of_n.curve", "theory.best_of_n", "theory.kl", "methods.curves"}
+    | POOL
+    | MODEL
+    | SCORING,
+    "ppo": {"methods.ppo", "config.ppo", "methods.curves", "config.cells"}
+    | MODEL
+    | TRAINING
+    | SAMPLING
+    | SCORING
+    | UTILITY,
+    "deep_pool": {
+        "methods.best_of_n.deep_pool",
+        "config.deep_best_of_n",
+        "methods.curves",
+        "config.cells",
+    }
+    | MODEL
+    | SAMPLERS,
     "deep_best_of_n": {
-        *("deep_pool", "best_of_n", "kl", "curves", "cells"),
+        *(
+            "methods.best_of_n.deep_pool",
+            "methods.best_of_n.deep_curve",
+            "config.deep_best_of_n",
+            "theory.best_of_n",
+            "theory.kl",
+            "methods.curves",
+            "config.cells",
+        ),
         *MODEL | SAMPLERS | SCORING | UTILITY,
     },
-    "tilted": {"tilted"},
+    "tilted": {"methods.best_of_n.tilted"},
     "gold_ceiling": {
-        *("pool.gold_ceiling", "pool.gold_ceiling_config", "pool.table", "best_of_n", "kl"),
-        *("analysis_config", "bootstrap", "scaling_laws", "randomness"),
+        *(
+            "analysis.gold_ceiling",
+            "config.gold_ceiling",
+            "theory.pool_table",
+            "theory.best_of_n",
+            "theory.kl",
+        ),
+        *("config.analysis", "analysis.bootstrap", "theory.scaling_laws", "randomness"),
     },
-    "feature_correlations": {"world.feature_correlations"} | TEXT | UTILITY,
-    "fits": {"analysis", "recalibration", "tables", "trends"} | STATISTICS,
+    "feature_correlations": {"data.world.feature_correlations"} | TEXT | UTILITY,
+    "fits": {"analysis.fits", "analysis.recalibration", "analysis.tables", "analysis.trends"}
+    | STATISTICS,
     "forms": {
-        *("form_tables", "form_comparison", "held_out", "rival_forms", "kl_comparison", "kl"),
+        *(
+            "analysis.form_tables",
+            "analysis.form_comparison",
+            "analysis.held_out",
+            "theory.rival_forms",
+            "analysis.kl_comparison",
+            "theory.kl",
+        ),
         *STATISTICS,
     },
     "claims": {
-        *("claims", "form_comparison", "held_out", "rival_forms", "goodhart", "discrete_kl"),
-        *("best_of_n", "kl"),
+        *(
+            "claims",
+            "analysis.form_comparison",
+            "analysis.held_out",
+            "theory.rival_forms",
+            "theory.goodhart",
+            "theory.discrete_kl",
+        ),
+        *("theory.best_of_n", "theory.kl"),
         *STATISTICS,
     },
-    "paper_comparison": {"paper_comparison", "paper_values"} | STATISTICS,
-    "figures": {"figures", "figure_style", "tables"} | STATISTICS,
-    "table_01": {"figures.config", "figures.hyperparameters", "analysis_config"},
+    "paper_comparison": {"analysis.paper_comparison", "analysis.paper_values"} | STATISTICS,
+    "figures": {"figures", "config.figures", "analysis.tables"} | STATISTICS,
+    "table_01": {"config.figures", "figures.hyperparameters", "config.analysis"},
     "table_02": {
-        *("figures.config", "figures.single_prompt", "analysis_config"),
+        *("config.figures", "figures.single_prompt", "config.analysis"),
         *TEXT,
     },
     "report_tables": REPORT,
@@ -323,28 +411,28 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
 @pytest.mark.parametrize(
     ("edited", "rerun"),
     [
-        ("ppo.rewards", {"ppo"}),
-        ("ppo.config", {"ppo"}),
-        ("figure_style", {"figures"}),
+        ("methods.ppo.rewards", {"ppo"}),
+        ("config.ppo", {"ppo"}),
+        ("figures.style", {"figures"}),
         ("figures.rm_size", {"figures"}),
-        ("recalibration", {"fits"}),
+        ("analysis.recalibration", {"fits"}),
         (
-            "scaling_laws",
+            "theory.scaling_laws",
             {"fits", "forms", "claims", "paper_comparison", "figures", "gold_ceiling"},
         ),
         ("claims.rm_size", {"claims"}),
-        ("rival_forms", {"forms", "claims"}),
-        ("paper_values", {"paper_comparison"}),
-        ("report_pages", {"report_tables", "report_run"}),
-        ("deep_pool.best_of_n", {"deep_best_of_n"}),
-        ("world.annotators", {"embedded_comparisons"}),
-        ("world.demonstrations", {"embedded_demonstrations"}),
-        ("bpe", {"file_demonstrations", "file_comparisons"}),
+        ("theory.rival_forms", {"forms", "claims"}),
+        ("analysis.paper_values", {"paper_comparison"}),
+        ("report.pages", {"report_tables", "report_run"}),
+        ("methods.best_of_n.deep_curve", {"deep_best_of_n"}),
+        ("data.world.annotators", {"embedded_comparisons"}),
+        ("data.world.demonstrations", {"embedded_demonstrations"}),
+        ("data.bpe", {"file_demonstrations", "file_comparisons"}),
         ("reward_model.training", {"train_gold_rm", "train_proxy_rm"}),
         ("reward_model.temperature", {"train_proxy_rm"}),
-        ("best_of_n", {"best_of_n", "deep_best_of_n", "claims", "gold_ceiling"}),
-        ("grid", set()),
-        ("policy.training", {"train_language_model"}),
+        ("theory.best_of_n", {"best_of_n", "deep_best_of_n", "claims", "gold_ceiling"}),
+        ("config.grid", set()),
+        ("policy.sft", {"train_language_model"}),
         (
             "policy.sampling",
             {
@@ -353,10 +441,10 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
             },
         ),
         # The config is read by Snakemake; a job knows its own settings only.
-        ("study", set()),
-        ("study_checks", set()),
-        ("config_faults", set()),
-        ("config_schema", set()),
+        ("study.study", set()),
+        ("study.checks", set()),
+        ("study.faults", set()),
+        ("study.schema", set()),
         ("cli", set()),
     ],
 )
