@@ -14,18 +14,18 @@ from library_twins import twin_of
 from overopt.models import distinct_prefixes, hidden_states
 from overopt.models.architecture import Policy, backbone_of
 from overopt.models.gpt2 import GPT2Policy
-from overopt.models.hidden_states import Sequences, share_starts, states_at, states_at_ends
+from overopt.models.hidden_states import states_at, states_at_ends
 from overopt.models.loading import load_policy
 from overopt.models.training.accelerator import recompute_activations
 from overopt.models.training.lora import add_adapters
 
 
 def sequences_that_share(num: int, width: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (num, width) with four starts of five tokens, and lengths of 6 to `width` tokens."""
+    """Ids (num, width) with four prefixes of five tokens, and lengths of 6 to `width` tokens."""
     rng = np.random.default_rng(seed)
-    starts = rng.integers(0, 11, (4, 5))
+    prefixes = rng.integers(0, 11, (4, 5))
     ids = rng.integers(0, 11, (num, width))
-    ids[:, :5] = starts[rng.integers(0, 4, num)]
+    ids[:, :5] = prefixes[rng.integers(0, 4, num)]
     return ids, rng.integers(6, width + 1, num)
 
 
@@ -84,11 +84,8 @@ ALL = [three_blocks, one_block, gelu_model, adapted, recomputing, pythia, scaled
 
 
 WAYS = {
-    "short sequences on a CPU": lambda patch: None,
-    "long sequences on a CPU": lambda patch: patch.setattr(distinct_prefixes, "LONGEST", 0),
-    "on a GPU": lambda patch: patch.setattr(
-        hidden_states, "_reads_distinct_prefixes", lambda device: False
-    ),
+    "short sequences": lambda patch: None,
+    "long sequences": lambda patch: patch.setattr(distinct_prefixes, "LONGEST", 0),
 }
 
 
@@ -102,8 +99,7 @@ def test_states_and_gradients_equal_those_of_transformers(
     twin = twin_of(model)
     ids, lengths = sequences_that_share(20)
     tokens, ends = torch.as_tensor(ids), torch.as_tensor(lengths)
-    shared = share_starts(ids, longest=5)
-    assert shared.starts.shape == (4, 5)
+    assert len(np.unique(ids[:, :5], axis=0)) == 4
     places = torch.as_tensor(np.random.default_rng(1).permutation(ids.size)[:50])
     parameters, theirs = (
         {name: p for name, p in backbone_of(some).named_parameters() if p.requires_grad}
@@ -122,9 +118,8 @@ def test_states_and_gradients_equal_those_of_transformers(
         for one, other in zip(gradients, wanted, strict=True):
             torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
 
-    for sequences in (Sequences.whole(tokens), shared):
-        at_ends = by_transformers(twin, ids)[torch.arange(20), ends - 1]
-        checked(states_at_ends(model, sequences, ends), at_ends)
+    at_ends = by_transformers(twin, ids)[torch.arange(20), ends - 1]
+    checked(states_at_ends(model, tokens, ends), at_ends)
     checked(states_at(model, tokens, places), by_transformers(twin, ids).flatten(0, 1)[places])
 
 
@@ -135,7 +130,9 @@ def test_models_from_scratch_do_not_go_through_the_whole_forward_pass(
     seen = []
     states = hidden_states._gpt2_states
     monkeypatch.setattr(
-        hidden_states, "_gpt2_states", lambda *values: seen.append(1) or states(*values)
+        hidden_states,
+        "_gpt2_states",
+        lambda *given, **named: seen.append(1) or states(*given, **named),
     )
     ids, _ = sequences_that_share(3)
     taken = {}
@@ -159,21 +156,36 @@ def test_tokens_after_the_end_change_nothing(way, build_tiny_policy, monkeypatch
     ids, lengths = sequences_that_share(20)
     other, _ = sequences_that_share(20, seed=5)
     garbage = np.where(np.arange(12) < lengths[:, None], ids, other)
-    shared, with_garbage = (share_starts(some, longest=5) for some in (ids, garbage))
     ends = torch.as_tensor(lengths)
-    assert torch.equal(
-        states_at_ends(model, shared, ends), states_at_ends(model, with_garbage, ends)
+    states, with_garbage = (
+        states_at_ends(model, torch.as_tensor(some), ends) for some in (ids, garbage)
     )
+    assert torch.equal(states, with_garbage)
 
 
 def test_states_in_bf16_are_near_those_in_fp32(build_tiny_policy):
     model = build_tiny_policy(num_layers=3)
     ids, lengths = sequences_that_share(20)
-    sequences, ends = Sequences.whole(torch.as_tensor(ids)), torch.as_tensor(lengths)
+    sequences, ends = torch.as_tensor(ids), torch.as_tensor(lengths)
     expected = states_at_ends(model, sequences, ends)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         states = states_at_ends(model, sequences, ends)
     torch.testing.assert_close(states.float(), expected, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tensors_are_made_on_the_device_of_the_ids(way, build_tiny_policy, monkeypatch):
+    """Torch's default device stands in for another one: what is made there cannot meet the ids."""
+    WAYS[way](monkeypatch)
+    model = build_tiny_policy(num_layers=2)
+    ids, lengths = sequences_that_share(20)
+    tokens, ends, places = torch.as_tensor(ids), torch.as_tensor(lengths), torch.arange(3, 60, 7)
+    expected = states_at_ends(model, tokens, ends), states_at(model, tokens, places)
+    with torch.device("meta"):
+        found = states_at_ends(model, tokens, ends), states_at(model, tokens, places)
+        with pytest.raises(RuntimeError):
+            tokens + torch.arange(ids.shape[1])
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 # Which prefixes are distinct
@@ -194,37 +206,3 @@ def test_every_prefix_that_is_read_is_there_once(seed):
     assert sorted(prefixes) == sorted(set(wanted.values()))
     assert all(prefixes[number[cell]] == prefix for cell, prefix in wanted.items())
     assert number.min() >= 0 and number.max() < len(prefixes)
-
-
-# Which start is shared
-
-
-def num_tokens(sequences: Sequences) -> int:
-    return sequences.starts.numel() + sequences.ids.numel()
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_start_leaves_fewest_tokens_to_read(seed):
-    rng = np.random.default_rng(seed)
-    ids = rng.integers(0, 2, (rng.integers(1, 30), rng.integers(2, 10)))
-    longest = int(rng.integers(0, ids.shape[1]))
-    shared = share_starts(ids, longest)
-    np.testing.assert_array_equal(shared.joined().numpy(), ids)
-    assert shared.start_length <= longest
-    costs = [
-        len(np.unique(ids[:, :length], axis=0)) * length + len(ids) * (ids.shape[1] - length)
-        for length in range(longest + 1)
-    ]
-    few = 1 - hidden_states.SMALLEST_SAVING
-    assert num_tokens(shared) == (min(costs) if min(costs) <= few * ids.size else ids.size)
-
-
-def test_starts_by_hand():
-    ids = np.array([[1, 2, 3, 4], [1, 5, 6, 7], [1, 2, 3, 8], [1, 2, 3, 9]])
-    shared = share_starts(ids, longest=3)
-    assert shared.starts.tolist() == [[1, 2, 3], [1, 5, 6]]
-    assert shared.start_of.tolist() == [0, 1, 0, 0]
-    assert shared.ids.tolist() == [[4], [7], [8], [9]]
-    nothing = share_starts(ids[:, 1:], longest=0)
-    assert nothing.start_length == 0
-    assert nothing.ids.tolist() == ids[:, 1:].tolist()

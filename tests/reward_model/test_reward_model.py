@@ -11,7 +11,6 @@ from library_twins import twin_of
 from overopt.config.reward_model import RewardModelSettings
 from overopt.errors import UserError
 from overopt.jobs.job import Job
-from overopt.models.hidden_states import Sequences
 from overopt.models.loading import build_reward_model, load_reward_model, save_model
 from overopt.models.tokens import copy_tokenizer, pad_right
 from overopt.models.training.state import TrainingState
@@ -94,10 +93,10 @@ def test_scores_equal_those_of_transformers_on_padded_batches(build_tiny_reward_
     lengths = torch.tensor([len(row) for row in sequences])
     is_token = torch.arange(ids.shape[1]) < lengths[:, None]
     expected = twin_of(reward_model)(ids, attention_mask=is_token.long()).logits.squeeze(1)
-    scores = score_batch(reward_model, Sequences.whole(ids), lengths)
+    scores = score_batch(reward_model, ids, lengths)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
     garbage = torch.where(is_token, ids, torch.as_tensor(rng.integers(0, 11, ids.shape)))
-    assert torch.equal(score_batch(reward_model, Sequences.whole(garbage), lengths), scores)
+    assert torch.equal(score_batch(reward_model, garbage, lengths), scores)
 
 
 def test_the_order_of_sequences_is_kept(build_tiny_reward_model):

@@ -1,11 +1,12 @@
 """
-Each distinct prefix of a batch's sequences computed once, on a CPU.
+Each distinct prefix of a batch's sequences, computed once.
 
 With causal attention the state at a token depends on the tokens up to it and on nothing else. What
 is computed token by token (everything but attention) is therefore computed once for each distinct
-prefix that is read: not for padding, and not again where sequences start alike, as two responses to
-one prompt do, or prompts with the same first words. Attention takes whole sequences, gathered from
-the prefixes' queries, keys and values.
+prefix that is read: not for padding, and not again where sequences share a prefix, as two responses
+to one prompt do, or prompts with the same first words. Attention takes whole sequences, gathered
+from the prefixes' queries, keys and values. The prefixes are found on the CPU: a GPU is waited for
+once a batch.
 
 Shapes: B = sequences, S = columns, N = distinct prefixes, D = state size.
 """
@@ -29,7 +30,7 @@ def distinct_prefixes(ids: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np
 
     Returns
     -------
-    number : (B, S), which prefix ends at each column; a number of no meaning after `last`.
+    number : (B, S), which prefix ends at each column; undefined after `last`.
     places : (N,), where in the flattened `ids` each prefix ends first.
     """
     columns = np.arange(ids.shape[1])
@@ -55,9 +56,10 @@ class DistinctPrefixes:
         self.width = backbone.config.n_embd
         self._num_heads = backbone.config.n_head
         self._head_size = self.width // self._num_heads
-        self._ids, self._last = ids, last
-        number, places = distinct_prefixes(ids.numpy(), last.numpy())
-        self._number, self._places = torch.as_tensor(number), torch.as_tensor(places)
+        self._ids, self._last, self._device = ids, last, ids.device
+        number, places = distinct_prefixes(ids.cpu().numpy(), last.cpu().numpy())
+        self._number = torch.as_tensor(number, device=self._device)
+        self._places = torch.as_tensor(places, device=self._device)
 
     def rows_at(self, positions: torch.Tensor) -> torch.Tensor:
         """Rows of the matrix of positions in the flattened ids."""
@@ -86,8 +88,9 @@ class DistinctPrefixes:
 
         `queries` (B, D) are those tokens'; `projected` (N, 2 D) holds keys and values.
         """
-        is_after = torch.arange(self._ids.shape[1]) > self._last[:, None, None]
-        mask = torch.zeros(is_after.shape).masked_fill_(is_after, -torch.inf)
+        columns = torch.arange(self._ids.shape[1], device=self._device)
+        is_after = columns > self._last[:, None, None]
+        mask = torch.zeros(is_after.shape, device=self._device).masked_fill_(is_after, -torch.inf)
         by_head = queries.view(-1, self._num_heads, 1, self._head_size).transpose(0, 1)
         keys, values = self._by_head(projected)
         attended = _attend(by_head, keys, values, mask)
@@ -97,7 +100,7 @@ class DistinctPrefixes:
         """Of all sequences, k times (heads, B, S, head size), from (N, k D) of the prefixes."""
         num = projected.shape[1] // self._head_size
         # Gathered and put head by head in one go: a row of this view is one head of one prefix.
-        rows = self._number.flatten() * num + torch.arange(num)[:, None]
+        rows = self._number.flatten() * num + torch.arange(num, device=self._device)[:, None]
         gathered = projected.view(-1, self._head_size).index_select(0, rows.flatten())
         shape = (-1, self._num_heads, *self._number.shape, self._head_size)
         return gathered.view(shape).unbind(0)
@@ -105,13 +108,14 @@ class DistinctPrefixes:
     @cached_property
     def _places_by_head(self) -> torch.Tensor:
         """Rows of the flattened (heads, B, S, head size) of each prefix's heads in turn, (N H,)."""
-        first = torch.arange(self._num_heads) * self._ids.numel()
+        first = torch.arange(self._num_heads, device=self._device) * self._ids.numel()
         return (self._places[:, None] + first).flatten()
 
     @cached_property
     def _causal_mask(self) -> torch.Tensor:
         """Additive, (S, S)."""
-        return torch.full((self._ids.shape[1],) * 2, -torch.inf).triu_(1)
+        size = (self._ids.shape[1],) * 2
+        return torch.full(size, -torch.inf, device=self._device).triu_(1)
 
 
 def _attend(

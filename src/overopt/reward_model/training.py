@@ -21,7 +21,6 @@ from overopt.jobs.job import Job
 from overopt.jobs.outputs import STATE_FILE
 from overopt.jobs.provenance import write_json
 from overopt.models.architecture import FILLER_ID, RewardModel
-from overopt.models.hidden_states import Sequences
 from overopt.models.loading import (
     build_reward_model,
     load_policy,
@@ -65,16 +64,9 @@ class ComparisonLoss(torch.nn.Module):
         super().__init__()
         self.reward_model = reward_model
 
-    def forward(
-        self,
-        starts: torch.Tensor,
-        start_of: torch.Tensor,
-        ids: torch.Tensor,
-        lengths: torch.Tensor,
-    ) -> torch.Tensor:
+    def forward(self, input_ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Mean loss (nats per comparison); the first half of the rows are the chosen ones."""
-        sequences = Sequences(starts, start_of, ids)
-        return pairwise_loss(*score_batch(self.reward_model, sequences, lengths).chunk(2))
+        return pairwise_loss(*score_batch(self.reward_model, input_ids, lengths).chunk(2))
 
 
 def train_on_comparisons(
@@ -90,7 +82,7 @@ def train_on_comparisons(
     """
     optimization = settings.optimization
     batch_size = min(optimization.batch_size, max(8, len(comparisons) // 16))
-    ids, lengths, shared = _side_by_side(comparisons)
+    ids, lengths = _side_by_side(comparisons)
     batches = length_bucketed_batches(
         lengths.amax(0).numpy(),
         batch_size,
@@ -104,10 +96,8 @@ def train_on_comparisons(
         )
 
     def tensors(rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-        start, longest = int(shared[rows].min()), int(lengths[:, rows].max())
-        responses = ids[:, rows, start:longest].flatten(0, 1)
-        start_of = torch.arange(len(rows)).repeat(2)
-        return ids[0, rows, :start], start_of, responses, lengths[:, rows].flatten()
+        longest = int(lengths[:, rows].max())
+        return ids[:, rows, :longest].flatten(0, 1), lengths[:, rows].flatten()
 
     return train(
         ComparisonLoss(reward_model),
@@ -119,18 +109,12 @@ def train_on_comparisons(
     )
 
 
-def _side_by_side(
-    comparisons: TokenizedComparisons,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Ids (2, N, S) and lengths (2, N) of chosen and rejected; how many tokens both start with.
-
-    The last token of either is never counted as shared, even where the two are equal.
-    """
+def _side_by_side(comparisons: TokenizedComparisons) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids (2, N, S), padded on the right, and lengths (2, N) of chosen and rejected."""
     both = [*comparisons.chosen, *comparisons.rejected]
     ids = torch.as_tensor(pad_right(both, FILLER_ID)).unflatten(0, (2, -1))
     lengths = torch.as_tensor([len(sequence) for sequence in both]).unflatten(0, (2, -1))
-    num_equal = (ids[0] == ids[1]).cumprod(1).sum(1)
-    return ids, lengths, torch.minimum(num_equal, lengths.amin(0) - 1)
+    return ids, lengths
 
 
 def score_differences(reward_model: RewardModel, comparisons: TokenizedComparisons) -> np.ndarray:

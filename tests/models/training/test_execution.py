@@ -14,7 +14,6 @@ from overopt.jobs.processes import Processes
 from overopt.methods.ppo import policy as ppo_policy
 from overopt.methods.ppo.policy import Episodes, PolicyWithValueHead
 from overopt.models import hidden_states
-from overopt.models.hidden_states import Sequences
 from overopt.models.loading import build_policy, build_reward_model
 from overopt.models.training.accelerator import body_precision
 from overopt.models.training.state import TrainingState
@@ -141,9 +140,9 @@ def test_heads_are_fp32_under_bf16_and_scores_do_not_repeat():
     reward_model.score.weight.normal_(generator=torch.Generator().manual_seed(0))
     ids = torch.randint(11, (4000, 12), generator=torch.Generator().manual_seed(0)).unique(dim=0)
     lengths = torch.full((len(ids),), 12)
-    expected = score_batch(reward_model, Sequences.whole(ids), lengths)
+    expected = score_batch(reward_model, ids, lengths)
     with body_precision("bf16", ids.device):
-        scores = score_batch(reward_model, Sequences.whole(ids), lengths)
+        scores = score_batch(reward_model, ids, lengths)
         episodes = Episodes(
             ids.tolist(), ids, lengths - 6, lengths * 0 + 6, ids[:, 6:], lengths > 0
         )
