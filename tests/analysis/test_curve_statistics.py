@@ -10,7 +10,8 @@ from overopt.analysis.group_curves import score_at_kl
 from overopt.analysis.recalibration import recalibrate
 from overopt.config.analysis import AnalysisConfig
 from overopt.errors import UserError
-from overopt.theory.scaling_laws import fit, fit_shared_alpha
+from overopt.theory.form_fits import fit, moments, solve_shared_alpha
+from overopt.theory.forms import BEST_OF_N, RL
 
 CONFIG = AnalysisConfig(num_bootstrap=100)
 
@@ -48,7 +49,7 @@ def statistics(curves: pd.DataFrame) -> CurveStatistics:
 def test_best_of_n_estimate_is_the_fit_of_the_mean_curve(curves, statistics) -> None:
     rows = recalibrated(curves).query("method == 'best_of_n' and proxy_size == 's4'")
     mean = rows.groupby("n")[["kl", "recalibrated_gold_score"]].mean()
-    expected = fit("best_of_n", np.sqrt(mean["kl"]), mean["recalibrated_gold_score"])
+    expected = fit(BEST_OF_N, np.sqrt(mean["kl"]), mean["recalibrated_gold_score"])
     group = column(statistics, "best_of_n", "s4")
     for quantity in ("alpha", "beta", "r2"):
         estimate = statistics.values[quantity][0, group]
@@ -60,7 +61,7 @@ def test_best_of_n_estimate_is_the_fit_of_the_mean_curve(curves, statistics) -> 
     assert statistics.groups["num_points"][group] == 19
     by_seed = rows.groupby(["seed", "n"])[["kl", "recalibrated_gold_score"]].mean()
     of_runs = [
-        float(fit("best_of_n", np.sqrt(run["kl"]), run["recalibrated_gold_score"]).r2)
+        float(fit(BEST_OF_N, np.sqrt(run["kl"]), run["recalibrated_gold_score"]).r2)
         for _, run in by_seed.groupby("seed")
     ]
     assert statistics.values["r2_of_runs"][0, group] == pytest.approx(np.mean(of_runs), rel=1e-9)
@@ -81,10 +82,11 @@ def test_ppo_estimate_is_the_fit_of_pooled_bins(curves, statistics) -> None:
     points = {size: ppo_points(curves, size) for size in ("s1", "s4", "s7")}
     d = [p["d"].to_numpy() for p in points.values()]
     gold = [p["recalibrated_gold_score"].to_numpy() for p in points.values()]
-    shared = fit_shared_alpha("rl", d, gold)
+    groups = [moments(RL, x, y, x > 0) for x, y in zip(d, gold, strict=True)]
+    shared = solve_shared_alpha(np.stack(groups))
     for index, size in enumerate(points):
         group = column(statistics, "ppo", size)
-        free = fit("rl", d[index], gold[index])
+        free = fit(RL, d[index], gold[index])
         values = {name: statistics.values[name][0, group] for name in QUANTITIES}
         assert values["alpha"] == pytest.approx(float(free.alpha), rel=1e-8)
         assert values["beta"] == pytest.approx(float(free.beta), rel=1e-8)
@@ -94,7 +96,7 @@ def test_ppo_estimate_is_the_fit_of_pooled_bins(curves, statistics) -> None:
         assert values["shared_r2"] == pytest.approx(shared.r2[index], rel=1e-8)
         assert statistics.groups["num_points"][group] == len(d[index])
         runs = [run for _, run in points[size].groupby("seed")]
-        of_runs = [float(fit("rl", run["d"], run["recalibrated_gold_score"]).r2) for run in runs]
+        of_runs = [float(fit(RL, run["d"], run["recalibrated_gold_score"]).r2) for run in runs]
         assert values["r2_of_runs"] == pytest.approx(np.mean(of_runs), rel=1e-8)
 
 

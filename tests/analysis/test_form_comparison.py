@@ -7,17 +7,18 @@ import pytest
 from form_examples import CellLaws, cell_curves, evidence_of
 from overopt.analysis.form_comparison import compare_forms, initial_scores
 from overopt.analysis.form_tables import excess, extrapolation_table, form_table, tabulate_forms
-from overopt.analysis.held_out import PREDICTORS
+from overopt.analysis.held_out import predictors
 from overopt.analysis.kl_comparison import kl_differences
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
 from overopt.jobs.job import Job
+from overopt.theory.form_fits import fit
+from overopt.theory.forms import BEST_OF_N, RL
 from overopt.theory.kl import best_of_n_kl, default_ns
-from overopt.theory.scaling_laws import best_of_n_form, fit, rl_form
 
 SETTINGS = AnalysisSettings(main_policy="small", analysis=AnalysisConfig(num_bootstrap=60), seed=1)
 LAWS = [
-    CellLaws("best_of_n", lambda d: best_of_n_form(d, 0.9, 0.2), lambda d: 0.6 * d),
-    CellLaws("ppo", lambda d: rl_form(d, 0.45, 0.25), lambda d: 0.4 * d),
+    CellLaws("best_of_n", lambda d: BEST_OF_N.score(d, 0.9, 0.2), lambda d: 0.6 * d),
+    CellLaws("ppo", lambda d: RL.score(d, 0.45, 0.25), lambda d: 0.4 * d),
 ]
 
 
@@ -42,11 +43,11 @@ def _best_of_n_gold(curves: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def test_errors_and_nulls_by_hand(curves: pd.DataFrame, forms):
     d, gold = _best_of_n_gold(curves)
     d, gold = d[1:], gold[1:]  # n = 1 does not enter
-    whole = fit("best_of_n", d, gold)
-    own = PREDICTORS.index("best_of_n")
+    whole = fit(BEST_OF_N, d, gold)
+    own = predictors().index("best_of_n")
     values = {name: array[0, 0] for name, array in forms.values.items()}
     assert values["alpha"][own] == pytest.approx(whole.alpha)
-    residual = gold - best_of_n_form(d, whole.alpha, whole.beta)
+    residual = gold - BEST_OF_N.score(d, whole.alpha, whole.beta)
     assert values["rmse"][own] == pytest.approx(np.sqrt((residual**2).mean()))
     assert values["r2"][own] == pytest.approx(whole.r2)
     variance = (residual**2).mean()
@@ -54,17 +55,17 @@ def test_errors_and_nulls_by_hand(curves: pd.DataFrame, forms):
     assert values["bic"][own] == pytest.approx(len(d) * np.log(variance) + np.log(len(d)) * 3)
 
     low = d <= 2 / 3 * d.max()
-    part = fit("best_of_n", d[low], gold[low])
-    error = gold[~low] - best_of_n_form(d[~low], part.alpha, part.beta)
+    part = fit(BEST_OF_N, d[low], gold[low])
+    error = gold[~low] - BEST_OF_N.score(d[~low], part.alpha, part.beta)
     assert values["heldout_rmse"][own] == pytest.approx(np.sqrt((error**2).mean()))
     assert values["heldout_error"][own] == pytest.approx(error.mean())
     last = gold[~low] - gold[low][-1]
-    assert values["heldout_rmse"][PREDICTORS.index("last_value")] == pytest.approx(
+    assert values["heldout_rmse"][predictors().index("last_value")] == pytest.approx(
         np.sqrt((last**2).mean())
     )
     upper = slice(low.sum() // 2, low.sum())
     line = np.polyval(np.polyfit(d[upper], gold[upper], 1), d[~low])
-    assert values["heldout_rmse"][PREDICTORS.index("straight_line")] == pytest.approx(
+    assert values["heldout_rmse"][predictors().index("straight_line")] == pytest.approx(
         np.sqrt(((gold[~low] - line) ** 2).mean())
     )
     assert np.isnan(values["beyond_limit_rmse"]).all()  # n ends at 1,000
@@ -83,9 +84,9 @@ def test_ppo_is_held_out_above_half_the_kl_and_beyond_the_limit(forms):
 
 def test_excess_is_paired_and_zero_for_the_own_form(forms):
     over = excess(forms, "rmse")
-    assert (over[:, 0, PREDICTORS.index("best_of_n")] == 0).all()
-    assert (over[:, 2, PREDICTORS.index("rl")] == 0).all()
-    rival, own = PREDICTORS.index("best_of_n"), PREDICTORS.index("rl")
+    assert (over[:, 0, predictors().index("best_of_n")] == 0).all()
+    assert (over[:, 2, predictors().index("rl")] == 0).all()
+    rival, own = predictors().index("best_of_n"), predictors().index("rl")
     rmse = forms.values["rmse"]
     np.testing.assert_array_equal(over[:, 3, rival], rmse[:, 3, rival] - rmse[:, 3, own])
     table = form_table(forms)
@@ -150,12 +151,12 @@ def test_tables_of_a_study_with_deep_curves(curves: pd.DataFrame, tmp_path):
         if name == "none":
             continue
         form = tables["forms"]
-        assert len(form) == (4 + 1) * 2 * len(PREDICTORS)
+        assert len(form) == (4 + 1) * 2 * len(predictors())
         own = form[form["is_deep"] & (form["form"] == "best_of_n") & (form["score"] == "gold")]
         assert own["beyond_limit_rmse"].iloc[0] < 0.1
         points = tables["extrapolation"]
         points = points[points["is_deep"] & (points["split"] == "beyond_limit")]
         beyond = [n for n in default_ns(60_000) if n > 1000]
-        assert len(points) == len(beyond) * 2 * len(PREDICTORS)
+        assert len(points) == len(beyond) * 2 * len(predictors())
         assert points["sqrt_kl"].max() ** 2 == pytest.approx(best_of_n_kl(60_000))
         assert tables["kl"]["max_n"].tolist() == [1000, 1000, 60_000]

@@ -12,8 +12,9 @@ from overopt.analysis.gold_ceiling import gold_ceiling, gold_ceiling_table
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.jobs.job import Job
+from overopt.theory.form_fits import fit
+from overopt.theory.forms import BEST_OF_N
 from overopt.theory.kl import best_of_n_kl, default_ns
-from overopt.theory.scaling_laws import fit
 
 SETTINGS = GoldCeilingSettings(max_n=64, analysis=AnalysisConfig(num_bootstrap=100), seed=0)
 
@@ -25,7 +26,7 @@ def test_uniform_scores_give_the_expected_maximum_of_n() -> None:
     row = gold_ceiling_table(scores, sd, SETTINGS).iloc[0]
     assert row["final_gold"] == pytest.approx((64 / 65 - 0.5) / sd, abs=0.02)
     ns = np.array(default_ns(64)[1:])
-    exact = fit("best_of_n", np.sqrt(best_of_n_kl(ns)), (ns / (ns + 1) - 0.5) / sd)
+    exact = fit(BEST_OF_N, np.sqrt(best_of_n_kl(ns)), (ns / (ns + 1) - 0.5) / sd)
     assert row["alpha"] == pytest.approx(float(exact.alpha), abs=0.02)
     assert row["beta"] == pytest.approx(float(exact.beta), abs=0.02)
     assert row["beta"] > 0.3

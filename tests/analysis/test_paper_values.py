@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from overopt.analysis.paper_values import paper_series, paper_trend, read_paper_values, sign_of
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
+from overopt.theory.forms import BEST_OF_N, RL
 
 SIZES = ["3M", "12M", "25M", "42M", "85M", "300M", "680M", "1.2B", "3B"]
 
@@ -40,7 +40,7 @@ def test_peaks_that_were_noted_follow_from_the_coefficients(values: pd.DataFrame
     np.testing.assert_allclose(column(values, "peak_sqrt_kl", **of_law), d, atol=0.006)
     np.testing.assert_allclose(column(values, "peak_kl", **of_law), d**2, atol=0.06)
     heights = column(values, "predicted_peak_gold", **of_law)
-    np.testing.assert_allclose(heights, best_of_n_form(d, alpha, beta), atol=0.006)
+    np.testing.assert_allclose(heights, BEST_OF_N.score(d, alpha, beta), atol=0.006)
 
 
 def test_peaks_of_free_rl_fits_follow_from_their_coefficients(values: pd.DataFrame) -> None:
@@ -49,7 +49,7 @@ def test_peaks_of_free_rl_fits_follow_from_their_coefficients(values: pd.DataFra
     noted = column(values, "peak_kl", method="ppo", form="rl")
     np.testing.assert_allclose(noted, d**2, rtol=0.05)
     heights = column(values, "predicted_peak_gold", method="ppo", form="rl")
-    np.testing.assert_allclose(heights, rl_form(d, alpha, beta), atol=0.02)
+    np.testing.assert_allclose(heights, RL.score(d, alpha, beta), atol=0.02)
 
 
 def test_the_slopes_of_the_paper_come_out_as_noted() -> None:

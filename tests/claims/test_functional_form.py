@@ -7,15 +7,15 @@ from form_examples import CellLaws, cell_curves, evidence_of, verdicts
 from overopt.analysis.form_comparison import compare_forms
 from overopt.claims import fitted_forms
 from overopt.claims.functional_form import CLAIMS
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
+from overopt.theory.forms import BEST_OF_N, RL
 
 
 def _quadratic(d: np.ndarray) -> np.ndarray:
-    return best_of_n_form(d, 0.9, 0.2)
+    return BEST_OF_N.score(d, 0.9, 0.2)
 
 
 def _log(d: np.ndarray) -> np.ndarray:
-    return rl_form(d, 0.45, 0.25)
+    return RL.score(d, 0.45, 0.25)
 
 
 def _log1p(d: np.ndarray) -> np.ndarray:
@@ -23,7 +23,7 @@ def _log1p(d: np.ndarray) -> np.ndarray:
 
 
 def _wide_quadratic(d: np.ndarray) -> np.ndarray:
-    return best_of_n_form(d, 0.5, 0.07)
+    return BEST_OF_N.score(d, 0.5, 0.07)
 
 
 def _below_log_at_first(d: np.ndarray) -> np.ndarray:

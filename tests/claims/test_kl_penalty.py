@@ -5,13 +5,13 @@ import pandas as pd
 
 from form_examples import PPO_STEPS, CellLaws, cell_curves, evidence_of, verdicts
 from overopt.claims.kl_penalty import CLAIMS, gold_at_equal_proxy, penalty_explanation
-from overopt.theory.scaling_laws import rl_form
+from overopt.theory.forms import RL
 
 LEVELLED = np.minimum(PPO_STEPS, 30) / 30
 
 
 def _gold(d: np.ndarray) -> np.ndarray:
-    return rl_form(d, 0.5, 0.2)
+    return RL.score(d, 0.5, 0.2)
 
 
 def _proxy(d: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from form_examples import PPO_STEPS, CellLaws, cell_curves, evidence_of, verdicts
 from overopt.claims.curve_readings import gold_by_proxy, on_grid
 from overopt.claims.methods import CLAIMS
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
+from overopt.theory.forms import BEST_OF_N, RL
 
 
 def _verdicts(best_of_n: CellLaws, ppo: CellLaws) -> dict[str, str]:
@@ -21,8 +21,8 @@ def test_the_papers_picture_supports_the_claims():
 
     best_of_n = CellLaws(
         "best_of_n",
-        lambda d: gold(best_of_n_form(d, 0.9, 0.1)),
-        lambda d: best_of_n_form(d, 0.9, 0.1),
+        lambda d: gold(BEST_OF_N.score(d, 0.9, 0.1)),
+        lambda d: BEST_OF_N.score(d, 0.9, 0.1),
     )
     ppo = CellLaws("ppo", lambda d: gold(0.4 * d) + 0.15 * (0.4 * d - 0.8), lambda d: 0.4 * d)
     assert _verdicts(best_of_n, ppo) == {
@@ -36,13 +36,13 @@ def test_the_papers_picture_supports_the_claims():
 
 
 def test_the_opposite_contradicts_them():
-    best_of_n = CellLaws("best_of_n", lambda d: best_of_n_form(d, 1.0, 0.22), lambda d: 0.5 * d)
+    best_of_n = CellLaws("best_of_n", lambda d: BEST_OF_N.score(d, 1.0, 0.22), lambda d: 0.5 * d)
     # RL is best-of-n's law at each KL but for a shifted proxy, peaks at lower KL and lower gold
     wobble = 3 + 2.5 * np.sin(PPO_STEPS / 6)
     sqrt_kl = np.where(PPO_STEPS > 0, wobble, 0.0)
     ppo = CellLaws(
         "ppo",
-        lambda d: np.where(d < 2, best_of_n_form(d, 1.0, 0.27), 0.92 - 0.2 * (d - 2)),
+        lambda d: np.where(d < 2, BEST_OF_N.score(d, 1.0, 0.27), 0.92 - 0.2 * (d - 2)),
         lambda d: 0.25 * d,
         sqrt_kl,
     )
@@ -59,7 +59,7 @@ def test_the_opposite_contradicts_them():
 
 @pytest.mark.parametrize("method", ["best_of_n", "ppo"])
 def test_one_method_alone_says_not_run(method: str):
-    laws = CellLaws(method, lambda d: rl_form(d, 0.5, 0.25), lambda d: 0.3 * d)
+    laws = CellLaws(method, lambda d: RL.score(d, 0.5, 0.25), lambda d: 0.3 * d)
     found = verdicts(CLAIMS, evidence_of(cell_curves([laws], np.random.default_rng(0))))
     expected = {"C37", "C40", "C41", "C42"} | ({"C38", "C39"} if method == "best_of_n" else set())
     assert {claim for claim, verdict in found.items() if verdict == "not run"} == expected

@@ -4,13 +4,13 @@ import numpy as np
 
 from form_examples import CellLaws, cell_curves, evidence_of, verdicts
 from overopt.claims.proxy_curves import CLAIMS
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
+from overopt.theory.forms import BEST_OF_N, RL
 
 
 def _verdicts(best_of_n_proxy, ppo_proxy) -> dict[str, str]:
     laws = [
-        CellLaws("best_of_n", lambda d: best_of_n_form(d, 0.9, 0.2), best_of_n_proxy),
-        CellLaws("ppo", lambda d: rl_form(d, 0.45, 0.25), ppo_proxy),
+        CellLaws("best_of_n", lambda d: BEST_OF_N.score(d, 0.9, 0.2), best_of_n_proxy),
+        CellLaws("ppo", lambda d: RL.score(d, 0.45, 0.25), ppo_proxy),
     ]
     return verdicts(CLAIMS, evidence_of(cell_curves(laws, np.random.default_rng(0))))
 
@@ -24,7 +24,7 @@ def test_a_proxy_that_bends_early_and_then_is_straight_supports_the_claims():
 
 def test_a_proxy_that_bends_as_gold_does_contradicts_them():
     found = _verdicts(
-        lambda d: best_of_n_form(d, 0.9, 0.18), lambda d: best_of_n_form(d, 0.5, 0.035)
+        lambda d: BEST_OF_N.score(d, 0.9, 0.18), lambda d: BEST_OF_N.score(d, 0.5, 0.035)
     )
     assert found == {
         "C12": "supported",

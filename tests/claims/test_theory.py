@@ -8,7 +8,7 @@ from scipy.special import softmax
 from form_examples import SEEDS, SIZES, CellLaws, cell_curves, evidence_of, verdicts
 from overopt.claims import theory
 from overopt.claims.scores_and_labels import CLAIMS, is_unimodal
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
+from overopt.theory.forms import BEST_OF_N, RL
 
 
 def _rms(temperature: float, gain: float) -> pd.DataFrame:
@@ -35,12 +35,12 @@ def _cells(proxy_alpha: float, prompt_noise: float = 0.05) -> list[CellLaws]:
     return [
         CellLaws(
             "best_of_n",
-            lambda d: best_of_n_form(d, 0.9, 0.2),
-            lambda d: best_of_n_form(d, proxy_alpha, 0.1),
+            lambda d: BEST_OF_N.score(d, 0.9, 0.2),
+            lambda d: BEST_OF_N.score(d, proxy_alpha, 0.1),
             prompt_noise=prompt_noise,
         ),
         CellLaws(
-            "ppo", lambda d: rl_form(d, 0.5, 0.2), lambda d: rl_form(d, proxy_alpha - 0.4, 0.1)
+            "ppo", lambda d: RL.score(d, 0.5, 0.2), lambda d: RL.score(d, proxy_alpha - 0.4, 0.1)
         ),
     ]
 
@@ -63,7 +63,7 @@ def test_identities_are_supported():
 
 def test_wrong_identities_are_contradicted(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(theory, "regressional_slope", lambda gold, noise: gold / (gold + 2 * noise))
-    monkeypatch.setattr(theory, "iterated_rl_form", lambda d, a, b, k: rl_form(d, a, b))
+    monkeypatch.setattr(theory, "iterated_rl_form", lambda d, a, b, k: RL.score(d, a, b))
     monkeypatch.setattr(theory, "best_of_n_kl", lambda n: 0.5 * np.log(n))
     monkeypatch.setattr(theory, "best_of_n_scores", _softmax_scores)
     curves = cell_curves(_cells(1.0), np.random.default_rng(0), ["s1"])
@@ -87,7 +87,7 @@ def test_single_prompts():
     assert verdicts(CLAIMS[3:], evidence_of(rough))["C53"] == "supported"
     # all prompts alike, up to noise that they share with the seed
     alike = curves.copy()
-    law = best_of_n_form(np.sqrt(alike["kl"]), 0.9, 0.2)
+    law = BEST_OF_N.score(np.sqrt(alike["kl"]), 0.9, 0.2)
     wiggle = 0.05 * np.sin(7 * np.sqrt(alike["kl"])) * (1 + 0.1 * alike["seed"])
     jitter = 1e-3 * rng.normal(size=len(alike))
     alike["recalibrated_gold_score"] = law + wiggle + jitter

@@ -14,8 +14,8 @@ import pandas as pd
 
 from overopt.claims.evidence import Evidence, collect_evidence
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
+from overopt.theory.forms import BEST_OF_N, RL
 from overopt.theory.kl import best_of_n_kl
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
 
 SIZES = {"x1": 30, "s1": 300, "s2": 3_000, "s3": 30_000, "s4": 300_000}
 AMOUNTS = (500, 1_000, 2_000, 8_000, 20_000, 60_000)
@@ -141,14 +141,14 @@ def _points(
     if method == "best_of_n":
         index, d = NS, np.sqrt(best_of_n_kl(NS))
         alpha, beta = 2.2 * gain - 0.15, truth.overoptimization * (0.30 - 0.3 * gain)
-        gold = best_of_n_form(d / stretch, alpha, beta)
+        gold = BEST_OF_N.score(d / stretch, alpha, beta)
         if truth.sharp_peak:
             gold = alpha * np.where(d < 0.3, d / 0.3, np.exp(-(d - 0.3) / 0.3))
     else:
         index = STEPS
         d = (truth.other_speed if is_other else 1.0) * 6.5 * STEPS / STEPS[-1]
         beta = truth.overoptimization * (0.75 - gain)
-        gold = rl_form(d / stretch, 0.6 + truth.rl_alpha_per_decade * decades, beta)
+        gold = RL.score(d / stretch, 0.6 + truth.rl_alpha_per_decade * decades, beta)
     end = d[-1] * 2 / 3
     proxy = 0.5 * (np.minimum(d, end) + truth.proxy_end * np.maximum(d - end, 0))
     gold = gold + (truth.gold_per_decade * decades + truth.epoch_gold * (epochs > 1)) * d / d[-1]

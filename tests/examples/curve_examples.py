@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from overopt.theory.forms import BEST_OF_N, RL
 from overopt.theory.kl import best_of_n_kl, default_ns
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
 
 # proxy size: parameters, (alpha, beta) of best-of-n, of PPO, proxy score of the best of 1,000.
 PROXIES = {
@@ -75,7 +75,7 @@ def _cell(
         index = np.array(default_ns(1000))
         kl = np.broadcast_to(best_of_n_kl(index)[:, None], (len(index), num_prompts))
         d = np.sqrt(kl)
-        gold = best_of_n_form(d, factor * best_of_n[0], best_of_n[1])
+        gold = BEST_OF_N.score(d, factor * best_of_n[0], best_of_n[1])
         noise = cell_noise * d * rng.normal(size=num_prompts)
     else:
         index = np.arange(61)
@@ -83,7 +83,7 @@ def _cell(
         spread = np.exp(rng.normal(0, 0.1, (61, num_prompts)))
         kl = mean_d[:, None] ** 2 * spread
         d = np.sqrt(kl)
-        gold = rl_form(d, factor * rl[0], rl[1])
+        gold = RL.score(d, factor * rl[0], rl[1])
         noise = 2 * cell_noise * rng.normal(size=(61, num_prompts)) * np.minimum(d, 1)
     gold = gold + 0.4 * slopes * np.minimum(d, 2) + noise
     end = np.sqrt(best_of_n_kl(1000))

@@ -234,7 +234,9 @@ STATISTICS = {
         "analysis.bootstrap",
         "analysis.curve_statistics",
         "analysis.group_curves",
-        "theory.scaling_laws",
+        "analysis.bins",
+        "theory.forms",
+        "theory.form_fits",
     ),
     "randomness",
 }
@@ -337,17 +339,23 @@ DEPENDENCIES = {
             "theory.best_of_n",
             "theory.kl",
         ),
-        *("config.analysis", "analysis.bootstrap", "theory.scaling_laws", "randomness"),
+        *(
+            "config.analysis",
+            "analysis.bootstrap",
+            "theory.forms",
+            "theory.form_fits",
+            "randomness",
+        ),
     },
     "feature_correlations": {"data.world.feature_correlations"} | TEXT | UTILITY,
     "fits": {"analysis.fits", "analysis.recalibration", "analysis.tables", "analysis.trends"}
+    | {"theory.scaling_laws"}
     | STATISTICS,
     "forms": {
         *(
             "analysis.form_tables",
             "analysis.form_comparison",
             "analysis.held_out",
-            "theory.rival_forms",
             "analysis.kl_comparison",
             "theory.kl",
         ),
@@ -358,15 +366,16 @@ DEPENDENCIES = {
             "claims",
             "analysis.form_comparison",
             "analysis.held_out",
-            "theory.rival_forms",
             "theory.goodhart",
             "theory.discrete_kl",
         ),
-        *("theory.best_of_n", "theory.kl"),
+        *("theory.best_of_n", "theory.kl", "theory.scaling_laws"),
         *STATISTICS,
     },
-    "paper_comparison": {"analysis.paper_comparison", "analysis.paper_values"} | STATISTICS,
-    "figures": {"figures", "config.figures", "analysis.tables"} | STATISTICS,
+    "paper_comparison": {"analysis.paper_comparison", "analysis.paper_values"}
+    | {"theory.scaling_laws"}
+    | STATISTICS,
+    "figures": {"figures", "config.figures", "analysis.tables", "theory.scaling_laws"} | STATISTICS,
     "table_01": {"config.figures", "figures.hyperparameters", "config.analysis"},
     "table_02": {
         *("config.figures", "figures.single_prompt", "config.analysis"),
@@ -417,11 +426,11 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
         ("figures.rm_size", {"figures"}),
         ("analysis.recalibration", {"fits"}),
         (
-            "theory.scaling_laws",
+            "theory.form_fits",
             {"fits", "forms", "claims", "paper_comparison", "figures", "gold_ceiling"},
         ),
         ("claims.rm_size", {"claims"}),
-        ("theory.rival_forms", {"forms", "claims"}),
+        ("analysis.held_out", {"forms", "claims"}),
         ("analysis.paper_values", {"paper_comparison"}),
         ("report.pages", {"report_tables", "report_run"}),
         ("methods.best_of_n.deep_curve", {"deep_best_of_n"}),

@@ -2,19 +2,17 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 
 from overopt.theory.discrete_kl import discrete_best_of_n, discrete_best_of_n_kl
+from overopt.theory.forms import BEST_OF_N, RL
 from overopt.theory.goodhart import (
     expected_gold,
     expected_gold_given_discrete_noise,
     iterated_best_of_n_form,
     iterated_rl_form,
-    iterated_rl_peak,
     regressional_slope,
 )
 from overopt.theory.kl import best_of_n_kl
-from overopt.theory.scaling_laws import best_of_n_form, rl_form, rl_peak
 
 
 def test_expected_gold_under_normal_noise_matches_a_simulation():
@@ -56,23 +54,13 @@ def test_error_for_bounded_noise_vanishes_faster_than_its_variance():
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_iterated_form_is_the_sum_of_rounds(k: int):
     d = np.linspace(0.1, 9, 20)
-    rounds = sum(rl_form(d / k, 0.5, 0.2) for _ in range(k))
+    rounds = sum(RL.score(d / k, 0.5, 0.2) for _ in range(k))
     np.testing.assert_allclose(iterated_rl_form(d, 0.5, 0.2, k), rounds)
     np.testing.assert_allclose(
-        iterated_rl_form(d, 0.5, 0.2, k) - rl_form(d, 0.5, 0.2), 0.2 * d * np.log(k), atol=1e-12
+        iterated_rl_form(d, 0.5, 0.2, k) - RL.score(d, 0.5, 0.2), 0.2 * d * np.log(k), atol=1e-12
     )
-    rounds = sum(best_of_n_form(d / k, 0.5, 0.2) for _ in range(k))
+    rounds = sum(BEST_OF_N.score(d / k, 0.5, 0.2) for _ in range(k))
     np.testing.assert_allclose(iterated_best_of_n_form(d, 0.5, 0.2, k), rounds)
-
-
-def test_iterated_peak_is_where_a_search_finds_it():
-    place, height = iterated_rl_peak(0.5, 0.2, 3)
-    found = minimize_scalar(
-        lambda d: -float(iterated_rl_form(d, 0.5, 0.2, 3)), bounds=(0.1, 60), method="bounded"
-    )
-    assert place == pytest.approx(found.x, rel=1e-4)
-    assert height == pytest.approx(-found.fun)
-    assert place == pytest.approx(3 * rl_peak(0.5, 0.2)[0])
 
 
 def test_discrete_best_of_n_matches_drawing_and_the_bound():

@@ -19,7 +19,7 @@ import pandas as pd
 from overopt.analysis.bootstrap import Resamples, draw_resamples, percentile_interval
 from overopt.analysis.group_curves import GroupCurve, best_of_n_curve, cells_by_group, ppo_curve
 from overopt.config.analysis import AnalysisConfig
-from overopt.theory.scaling_laws import solve, solve_shared_alpha
+from overopt.theory.form_fits import solve, solve_shared_alpha
 
 Array = npt.NDArray[np.float64]
 

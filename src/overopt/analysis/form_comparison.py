@@ -20,19 +20,20 @@ from overopt.analysis.bootstrap import percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.analysis.held_out import (
-    PREDICTORS,
     SPLITS,
     ScoreCurve,
     Split,
     point_weights,
     predictions,
+    predictors,
     score_curve,
     splits,
     weighted_mean,
     within_limit,
 )
 from overopt.config.analysis import AnalysisConfig
-from overopt.theory.rival_forms import FORMS, NUM_PARAMETERS, FormFit, fit_form, form_peak
+from overopt.theory.form_fits import FormFit, fit_form, form_peak
+from overopt.theory.forms import FORMS
 
 Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -59,7 +60,7 @@ class FormStatistics:
     groups
         One row per curve, as in `CurveStatistics`, and num_fitted (points of the whole fit).
     values
-        For each of QUANTITIES shape (1 + replicates, curves, PREDICTORS), row 0 the estimate;
+        For each of QUANTITIES shape (1 + replicates, curves, predictors), row 0 the estimate;
         NaN where a form has no such number. Scores in initial-policy sd of gold, KL in nats.
         Errors are the score minus what the form says: `near_origin_error` on average over the
         lowest tenth of the fitted sqrt(KL), `heldout_error` and `beyond_limit_error` over the
@@ -102,7 +103,7 @@ def compare_forms(
 
     """
     num_versions, num_curves = initial.shape
-    shape = (num_versions, num_curves, len(PREDICTORS))
+    shape = (num_versions, num_curves, len(predictors()))
     values = {name: np.full(shape, np.nan) for name in QUANTITIES}
     observed = {name: np.full(shape[:2], np.nan) for name in ("peak_sqrt_kl", "peak_score")}
     num_fitted, tables = [], []
@@ -146,13 +147,13 @@ def _whole_fits(curve: ScoreCurve, is_fitted: BoolArray) -> dict[str, dict[str, 
     """By quantity and form: parameters, in-sample errors and peaks."""
     weights = point_weights(curve, is_fitted)
     result: dict[str, dict[str, Array]] = {}
-    for form in FORMS:
+    for name, form in FORMS.items():
         fit = fit_form(form, curve.sqrt_kl, curve.gain, weights)
-        numbers = {name: getattr(fit, name) for name in PARAMETERS}
+        numbers = {parameter: getattr(fit, parameter) for parameter in PARAMETERS}
         numbers |= _in_sample(curve, weights, fit)
         numbers["peak_sqrt_kl"], numbers["peak_score"] = form_peak(fit)
-        for name, value in numbers.items():
-            result.setdefault(name, {})[form] = value
+        for quantity, value in numbers.items():
+            result.setdefault(quantity, {})[name] = value
     return result
 
 
@@ -160,12 +161,12 @@ def _in_sample(curve: ScoreCurve, weights: Array, fit: FormFit) -> dict[str, Arr
     d = np.where(weights > 0, curve.sqrt_kl, 1.0)
     residual = np.where(weights > 0, curve.gain - fit.predict(d), 0.0)
     count = weights.sum(axis=1)
-    squares = np.where(np.isfinite(fit.log_alpha), (residual**2).sum(axis=1), np.nan)
+    squares = np.where(np.isfinite(fit.first), (residual**2).sum(axis=1), np.nan)
     total = (weights * (curve.gain - weighted_mean(curve.gain, weights)[:, None]) ** 2).sum(axis=1)
     is_inexact = (squares > 0) & (count > 0)  # else there is no likelihood
     variance = np.where(is_inexact, squares, np.nan) / np.where(is_inexact, count, 1)
     deviance = count * np.log(variance)
-    num_estimated = NUM_PARAMETERS[fit.form] + 1  # and the variance
+    num_estimated = fit.form.num_parameters + 1  # and the variance
     is_near = (weights > 0) & (d <= NEAR_ORIGIN * (weights * d).max(axis=1, keepdims=True))
     return {
         "rmse": np.sqrt(weighted_mean(residual**2, weights)),
@@ -220,6 +221,7 @@ def _interval(name: str, values: Array, confidence: float) -> dict[str, Array]:
 
 
 def _store(values: dict[str, Array], column: int, numbers: dict[str, dict[str, Array]]) -> None:
+    names = predictors()
     for quantity, by_form in numbers.items():
         for form, value in by_form.items():
-            values[quantity][:, column, PREDICTORS.index(form)] = value
+            values[quantity][:, column, names.index(form)] = value

@@ -16,7 +16,7 @@ from overopt.analysis.form_comparison import (
     initial_scores,
 )
 from overopt.analysis.group_curves import GROUP_KEYS
-from overopt.analysis.held_out import PREDICTORS
+from overopt.analysis.held_out import predictors
 from overopt.analysis.kl_comparison import kl_differences
 from overopt.config.analysis import AnalysisSettings
 from overopt.jobs.job import Job
@@ -83,10 +83,10 @@ def study_forms(
 def form_table(forms: FormStatistics) -> pd.DataFrame:
     """One row per curve and predictor: parameters, errors and peaks with intervals.
 
-    Columns: the cell; score (gold or proxy); form (overopt.theory.rival_forms, then the two
+    Columns: the cell; score (gold or proxy); form (overopt.theory.forms, then the two
     predictors without a form, last_value and straight_line, which have held-out errors only);
     num_seeds, num_prompts, num_fitted;
-    alpha, beta, gamma, log_alpha, log_beta (overopt.theory.rival_forms.FormFit);
+    alpha, beta, gamma, log_alpha, log_beta (overopt.theory.form_fits.FormFit);
     r2, aic, bic (descriptive: points of a curve are not independent);
     rmse, heldout_rmse, beyond_limit_rmse (overopt.analysis.held_out; initial-policy sd), and each
     of them minus that of the method's own form, ..._excess, paired; heldout_error,
@@ -96,10 +96,10 @@ def form_table(forms: FormStatistics) -> pd.DataFrame:
     aic, bic and peak_share have _low and _high, percentiles over prompts and seeds. A bootstrap
     RMSE is biased upwards, as replicates add noise; in an excess most of that cancels.
     """
-    num_curves, num_forms = len(forms.groups), len(PREDICTORS)
+    num_curves, num_forms = len(forms.groups), len(predictors())
     table = forms.groups.loc[forms.groups.index.repeat(num_forms), GROUP_KEYS]
     table = table.reset_index(drop=True).assign(score=forms.score)
-    columns: dict[str, object] = {"form": list(PREDICTORS) * num_curves}
+    columns: dict[str, object] = {"form": predictors() * num_curves}
     for name in ("num_seeds", "num_prompts", "num_fitted"):
         columns[name] = np.repeat(forms.groups[name].to_numpy(), num_forms)
     columns |= {name: forms.values[name][0].ravel() for name in WITHOUT_INTERVAL}
@@ -118,10 +118,11 @@ def form_table(forms: FormStatistics) -> pd.DataFrame:
 def excess(forms: FormStatistics, error: str) -> Array:
     """`error` of each predictor minus that of the method's own form (the paper's), paired.
 
-    Shape (1 + replicates, curves, PREDICTORS): positive where the paper's form is better.
+    Shape (1 + replicates, curves, predictors): positive where the paper's form is better.
     """
     values = forms.values[error]
-    own = [PREDICTORS.index(OWN_FORM[method]) for method in forms.groups["method"]]
+    names = predictors()
+    own = [names.index(OWN_FORM[method]) for method in forms.groups["method"]]
     return values - np.take_along_axis(values, np.array(own)[None, :, None], axis=2)
 
 

@@ -20,9 +20,10 @@ from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.jobs.job import Job
 from overopt.randomness import numpy_generator
 from overopt.theory.best_of_n import best_of_n_scores
+from overopt.theory.form_fits import fit
+from overopt.theory.forms import BEST_OF_N
 from overopt.theory.kl import best_of_n_kl, default_ns
 from overopt.theory.pool_table import by_prompt
-from overopt.theory.scaling_laws import fit
 
 Array = npt.NDArray[np.float64]
 
@@ -51,7 +52,7 @@ def gold_ceiling_table(
     weights = draw_resamples(len(best), [0], settings.analysis.num_bootstrap, rng).prompt_weights
     gold = weights @ best
     d = np.sqrt(best_of_n_kl(np.asarray(ns)))
-    law = fit("best_of_n", np.broadcast_to(d, gold.shape), gold)
+    law = fit(BEST_OF_N, np.broadcast_to(d, gold.shape), gold)
     row: dict[str, float] = {}
     for name, values in (("alpha", law.alpha), ("beta", law.beta), ("final_gold", gold[:, -1])):
         low, high = percentile_interval(values, settings.analysis.confidence)

@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overopt.analysis.bins import bin_means, bin_numbers
 from overopt.analysis.bootstrap import Resamples
 from overopt.config.analysis import AnalysisConfig
 from overopt.errors import UserError
-from overopt.theory.scaling_laws import bin_means, bin_numbers, moments
+from overopt.theory.form_fits import moments
+from overopt.theory.forms import BEST_OF_N, RL
 
 Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -129,8 +131,8 @@ def best_of_n_curve(
         scores,
         final,
         initial_gold,
-        moments("best_of_n", sqrt_kl, gain, np.broadcast_to(ns >= 2, gain.shape)),
-        moments("best_of_n", seed_d, seed_gain, np.broadcast_to(ns >= 2, seed_d.shape)),
+        moments(BEST_OF_N, sqrt_kl, gain, np.broadcast_to(ns >= 2, gain.shape)),
+        moments(BEST_OF_N, seed_d, seed_gain, np.broadcast_to(ns >= 2, seed_d.shape)),
         points.assign(num_seeds=len(cells)),
     )
 
@@ -204,7 +206,7 @@ def _binned_run(
     gain = bin_means(bins, values["gold"] - initial_gold[:, None], is_fitted, num_bins)
     fit_d = bin_means(bins, d, is_fitted, num_bins)
     step = bin_means(bins[:1], cell.points[None].astype(np.float64), 1, num_bins)[0]
-    return _BinnedRun(mean, bins[:, -1], moments("rl", fit_d, gain, ~np.isnan(fit_d)), step)
+    return _BinnedRun(mean, bins[:, -1], moments(RL, fit_d, gain, ~np.isnan(fit_d)), step)
 
 
 def _fill_empty_bins(mean: dict[str, Array]) -> dict[str, Array]:

@@ -17,18 +17,22 @@ import numpy.typing as npt
 
 from overopt.analysis.group_curves import GroupCurve
 from overopt.config.analysis import AnalysisConfig
+from overopt.theory.form_fits import fit_form
+from overopt.theory.forms import FORMLESS, FORMS
 from overopt.theory.kl import best_of_n_kl
-from overopt.theory.rival_forms import FORMS, fit_form
 
 Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-NULLS = ("last_value", "straight_line")
-PREDICTORS: tuple[str, ...] = (*FORMS, *NULLS)
 SPLITS = ("heldout", "beyond_limit")
 MIN_FITTED, MIN_HELD_OUT = 4, 2  # one more than the power form has parameters
 PAPER_MAX_N = 1000
 LOW_SQRT_KL_SHARE, LOW_KL_SHARE = 2 / 3, 1 / 2
+
+
+def predictors() -> list[str]:
+    """Names of all that predict held-out points: the forms, then those that know no form."""
+    return [*FORMS, *FORMLESS]
 
 
 class ScoreCurve(NamedTuple):
@@ -89,8 +93,10 @@ def predictions(curve: ScoreCurve, split: Split) -> dict[str, Array]:
     """By predictor: what it says at the held-out points, shape (R, held-out points)."""
     weights = point_weights(curve, split.is_fitted)
     d = curve.sqrt_kl[:, split.is_held_out]
-    fits = {form: fit_form(form, curve.sqrt_kl, curve.gain, weights) for form in FORMS}
-    predicted = {str(form): fit.predict(d) for form, fit in fits.items()}
+    predicted = {
+        name: fit_form(form, curve.sqrt_kl, curve.gain, weights).predict(d)
+        for name, form in FORMS.items()
+    }
     last = np.flatnonzero(split.is_fitted)[-1]
     predicted["last_value"] = np.broadcast_to(curve.gain[:, [last]], d.shape)
     intercept, slope = _upper_half_line(curve, split.is_fitted, weights)

@@ -11,7 +11,7 @@ from overopt.analysis.bootstrap import percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GROUP_KEYS, best_of_n_curve, cells_by_group
 from overopt.config.analysis import AnalysisConfig
-from overopt.theory.scaling_laws import solve
+from overopt.theory.form_fits import solve
 
 Array = npt.NDArray[np.float64]
 

@@ -7,20 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.analysis.form_comparison import OWN_FORM, FormStatistics, compare_forms
-from overopt.analysis.held_out import NULLS, PREDICTORS
+from overopt.analysis.held_out import predictors
 from overopt.claims.evidence import Evidence, NotRun
+from overopt.theory.forms import FORMLESS, FORMS
 
 Array = npt.NDArray[np.float64]
-
-FORM_TEXTS = {
-    "linear": "d a",
-    "best_of_n": "d (a - b d)",
-    "rl": "d (a - b log d)",
-    "log1p": "d (a - b log(1 + d))",
-    "power": "d (a - b d^g)",
-    "last_value": "the last fitted value",
-    "straight_line": "a straight line",
-}
 
 
 def fitted_forms(
@@ -52,16 +43,27 @@ def by_cell(forms: FormStatistics, quantity: str, predictor: str) -> Array:
 
     NotRun if none has: no curve is long enough.
     """
-    values = forms.values[quantity][:, :, PREDICTORS.index(predictor)]
+    values = forms.values[quantity][:, :, predictors().index(predictor)]
     values = values[:, np.isfinite(values[0])]
     if not values.shape[1]:
-        raise NotRun(f"no curve has points enough for {quantity} of {FORM_TEXTS[predictor]}")
+        raise NotRun(f"no curve has points enough for {quantity} of {text_of(predictor)}")
     return values
+
+
+def text_of(predictor: str) -> str:
+    """Words for a form, "d (a - b log d)", or for a predictor that knows no form."""
+    return FORMS[predictor].short_text if predictor in FORMS else FORMLESS[predictor]
 
 
 def own_form(forms: FormStatistics) -> str:
     """Form of the paper for the method of these cells, which are all of one."""
     return OWN_FORM[str(forms.groups["method"].iloc[0])]
+
+
+def rivals_of(form: str) -> tuple[str, ...]:
+    """The other forms with at most two parameters."""
+    simple = [name for name, other in FORMS.items() if other.num_parameters <= 2]
+    return tuple(name for name in simple if name != form)
 
 
 def best_rival_excess(
@@ -79,7 +81,7 @@ def best_rival_excess(
 
 def best_null_excess(forms: FormStatistics, error: str) -> tuple[Array, str]:
     """Like `best_rival_excess`, against the predictors without a form."""
-    return best_rival_excess(forms, error, NULLS)
+    return best_rival_excess(forms, error, tuple(FORMLESS))
 
 
 def count_above(values: Array, bound: float = 0.0) -> str:

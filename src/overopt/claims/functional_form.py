@@ -7,20 +7,19 @@ import pandas as pd
 from overopt.analysis.form_comparison import FormStatistics
 from overopt.claims.evidence import Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import (
-    FORM_TEXTS,
     best_null_excess,
     best_rival_excess,
     by_cell,
     count_above,
     fitted_forms,
     own_form,
+    rivals_of,
+    text_of,
 )
 from overopt.claims.verdicts import Claim, Condition, Finding
 
 Array = npt.NDArray[np.float64]
 
-BEST_OF_N_RIVALS = ("linear", "rl", "log1p")
-RL_RIVALS = ("linear", "best_of_n", "log1p")
 PREDICTION_MARGIN = 0.1  # initial-policy sd: a prediction within it counts as good
 SMALL_GAMMA = 0.5  # nearer to the log form, at 0, than to the form of best-of-n, at 1
 
@@ -28,13 +27,13 @@ SMALL_GAMMA = 0.5  # nearer to the log form, at 0, than to the form of best-of-n
 def best_of_n_fits_best(evidence: Evidence) -> Finding:
     """C5: d (alpha - beta d) has the smallest error of the forms with at most two parameters."""
     forms = fitted_forms(evidence, size_cells(evidence, "best_of_n"), "gold")
-    return _fits_and_extrapolates(forms, BEST_OF_N_RIVALS)
+    return _fits_and_extrapolates(forms)
 
 
 def rl_fits_best(evidence: Evidence) -> Finding:
     """C6: the same for RL's d (alpha - beta log d), within the range and beyond it."""
     forms = fitted_forms(evidence, size_cells(evidence, "ppo"), "gold")
-    return _fits_and_extrapolates(forms, RL_RIVALS)
+    return _fits_and_extrapolates(forms)
 
 
 def best_of_n_extrapolates(evidence: Evidence) -> Finding:
@@ -101,16 +100,17 @@ def rl_fails_near_origin(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, errors.mean(axis=1), high=0)], note)
 
 
-def _fits_and_extrapolates(forms: FormStatistics, rivals: tuple[str, ...]) -> Finding:
+def _fits_and_extrapolates(forms: FormStatistics) -> Finding:
+    form = own_form(forms)
     conditions, notes = [], []
     for error, words in (("rmse", "RMSE of the fit"), ("heldout_rmse", "RMSE at held-out high KL")):
-        excess, rival = best_rival_excess(forms, error, rivals)
+        excess, rival = best_rival_excess(forms, error, rivals_of(form))
         statistic = (
-            f"{words}, best rival minus {FORM_TEXTS[own_form(forms)]}, mean over "
+            f"{words}, best rival minus {text_of(form)}, mean over "
             f"{len(forms.groups)} RM sizes (sd)"
         )
         conditions.append(Condition(statistic, excess, low=0))
-        notes.append(f"{words}: the best rival is {FORM_TEXTS[rival]}.")
+        notes.append(f"{words}: the best rival is {text_of(rival)}.")
     return Finding(conditions, " ".join(notes))
 
 
@@ -122,9 +122,9 @@ def _predicts(forms: FormStatistics, split: str, where: str) -> Finding:
     excess, null = best_null_excess(forms, f"{split}_rmse")
     over = f"mean over {rmse.shape[1]} RM sizes (sd)"
     conditions = [
-        Condition(f"RMSE {where}, {FORM_TEXTS[null]} minus {FORM_TEXTS[form]}, {over}", excess, 0),
+        Condition(f"RMSE {where}, {text_of(null)} minus {text_of(form)}, {over}", excess, 0),
         Condition(
-            f"RMSE of {FORM_TEXTS[form]} {where}, {over}",
+            f"RMSE of {text_of(form)} {where}, {over}",
             rmse.mean(axis=1),
             high=PREDICTION_MARGIN,
         ),

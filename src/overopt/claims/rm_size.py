@@ -15,7 +15,7 @@ from overopt.claims.evidence import (
     values,
 )
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.theory.scaling_laws import best_of_n_form
+from overopt.theory.forms import BEST_OF_N
 
 Array = npt.NDArray[np.float64]
 
@@ -218,7 +218,7 @@ def _highest_in_range(alpha: Array, beta: Array, end: Array) -> Array:
     """Highest value of d (alpha - beta d) for 0 <= d <= end."""
     has_peak = beta > 0
     peak = np.where(has_peak, alpha / (2 * np.where(has_peak, beta, 1)), end)
-    return best_of_n_form(np.clip(peak, 0, end), alpha, beta)
+    return BEST_OF_N.score(np.clip(peak, 0, end), alpha, beta)
 
 
 CLAIMS = [

@@ -8,7 +8,8 @@ from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.claims.evidence import METHOD_NAMES, RM_KEYS, Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import by_cell, count_above, fitted_forms, own_form
 from overopt.claims.verdicts import Claim, Condition, Finding
-from overopt.theory.scaling_laws import best_of_n_form, fit
+from overopt.theory.form_fits import fit
+from overopt.theory.forms import BEST_OF_N
 
 Array = npt.NDArray[np.float64]
 
@@ -168,8 +169,8 @@ def _single_prompts(evidence: Evidence, cells: pd.DataFrame) -> list[tuple[Array
 
 def _rmse(d: Array, gold: Array) -> Array:
     """RMSE of each row of `gold` (Q, n) about its own fit of the best-of-n form, without n = 1."""
-    law = fit("best_of_n", np.broadcast_to(d, gold.shape), gold)
-    residual = gold - best_of_n_form(d, law.alpha[:, None], law.beta[:, None])
+    law = fit(BEST_OF_N, np.broadcast_to(d, gold.shape), gold)
+    residual = gold - BEST_OF_N.score(d, law.alpha[:, None], law.beta[:, None])
     return np.sqrt((residual[:, d > 0] ** 2).mean(axis=1))
 
 

@@ -7,6 +7,7 @@ from overopt.claims.evidence import Evidence
 from overopt.claims.verdicts import Claim, Condition, Finding
 from overopt.theory.best_of_n import best_of_n_scores
 from overopt.theory.discrete_kl import discrete_best_of_n_kl
+from overopt.theory.forms import BEST_OF_N, RL
 from overopt.theory.goodhart import (
     expected_gold,
     expected_gold_given_discrete_noise,
@@ -15,7 +16,6 @@ from overopt.theory.goodhart import (
     regressional_slope,
 )
 from overopt.theory.kl import best_of_n_kl
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
 
 Array = npt.NDArray[np.float64]
 
@@ -60,12 +60,12 @@ def iterated_rlhf_gain(evidence: Evidence) -> Finding:
     d, alpha, beta = rng.uniform(0.1, 10, 100), rng.uniform(0.1, 1, 100), rng.uniform(0.05, 1, 100)
     errors = []
     for k in range(1, 11):
-        rounds = k * rl_form(d / k, alpha, beta)
+        rounds = k * RL.score(d / k, alpha, beta)
         errors += [
             np.abs(iterated_rl_form(d, alpha, beta, k) - rounds).max(),
-            np.abs(rounds - rl_form(d, alpha, beta) - beta * d * np.log(k)).max(),
+            np.abs(rounds - RL.score(d, alpha, beta) - beta * d * np.log(k)).max(),
             np.abs(
-                iterated_best_of_n_form(d, alpha, beta, k) - k * best_of_n_form(d / k, alpha, beta)
+                iterated_best_of_n_form(d, alpha, beta, k) - k * BEST_OF_N.score(d / k, alpha, beta)
             ).max(),
         ]
     statistic = "largest error of the formula against summing the law over 1 to 10 rounds"

@@ -18,7 +18,6 @@ from overopt.figures.points_against_size import error_bars
 from overopt.figures.sample import count_of, note_text
 from overopt.figures.score_against_kl import (
     FIT_LINE,
-    FORM_FUNCTIONS,
     GOLD_WIDTH,
     KL_LABEL,
     draw_band,
@@ -34,7 +33,8 @@ from overopt.figures.style import (
     style,
 )
 from overopt.randomness import numpy_generator
-from overopt.theory.scaling_laws import fit
+from overopt.theory.form_fits import fit
+from overopt.theory.forms import FORMS
 
 Method = Literal["best_of_n", "ppo"]
 FORM_OF: dict[Method, Literal["best_of_n", "rl"]] = {"best_of_n": "best_of_n", "ppo": "rl"}
@@ -120,11 +120,11 @@ def _as_band(points: pd.DataFrame) -> pd.DataFrame:
 def _draw_fit(axes: Axes, method: Method, curve: pd.DataFrame, max_kl: float) -> None:
     """The form fitted to the points up to a KL, dotted over all; a bar where the fit ends."""
     fitted = curve[(curve["kl"] > 0) & (curve["kl"] <= max_kl * ROUNDING)]
-    form = FORM_OF[method]
+    form = FORMS[FORM_OF[method]]
     alpha, beta, _ = fit(form, fitted["sqrt_kl"].to_numpy(), fitted["gold"].to_numpy())
     d = np.linspace(0, float(curve["sqrt_kl"].max()), 200)
-    axes.plot(d**2, FORM_FUNCTIONS[form](d, alpha, beta), zorder=3, **FIT_LINE)
-    height = float(FORM_FUNCTIONS[form](np.sqrt(max_kl), alpha, beta))
+    axes.plot(d**2, form.score(d, alpha, beta), zorder=3, **FIT_LINE)
+    height = float(form.score(np.sqrt(max_kl), alpha, beta))
     axes.plot([max_kl], [height], marker="|", markersize=12, color="black", zorder=4)
 
 

@@ -19,7 +19,7 @@ from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.figures.inputs import FigureTables
 from overopt.figures.legends import color_legend, line_legend
 from overopt.figures.style import GRAY, HEIGHT, WIDTH, Color, format_count, kl_axis, style
-from overopt.theory.scaling_laws import best_of_n_form, rl_form
+from overopt.theory.forms import FORMS
 
 VIEW = (-3.5, 3.5)  # initial-policy sd; beyond it, curves leave the view
 GOLD_WIDTH = 2.0
@@ -28,7 +28,6 @@ FIT_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.7, "linestyle": (0,
 SCORE_LABEL = "RM score (initial-policy sd of gold)"
 KL_LABEL = "KL from the initial policy (nats, square-root scale)"
 FORM_OF = {"best_of_n": "best_of_n", "ppo": "rl"}  # with both coefficients free
-FORM_FUNCTIONS = {"best_of_n": best_of_n_form, "rl": rl_form}
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _draw_fit(axes: Axes, one: Series) -> None:
         return
     form, alpha, beta, initial = one.fit
     d = np.linspace(0, one.curve["sqrt_kl"].max(), 200)
-    axes.plot(d**2, initial + FORM_FUNCTIONS[form](d, alpha, beta), zorder=3, **FIT_LINE)
+    axes.plot(d**2, initial + FORMS[form].score(d, alpha, beta), zorder=3, **FIT_LINE)
 
 
 def _draw_peak(axes: Axes, one: Series) -> None:

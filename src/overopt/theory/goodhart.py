@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from overopt.theory.scaling_laws import best_of_n_form, rl_form, rl_peak
+from overopt.theory.forms import BEST_OF_N, RL
 
 Array = npt.NDArray[np.float64]
 
@@ -61,15 +61,7 @@ def iterated_rl_form(
     regressional part, alpha, stays. Holds up to some k only, as the law fails at short distances.
     """
     beta = np.asarray(beta, dtype=np.float64)
-    return rl_form(d, np.asarray(alpha) + beta * np.log(num_iterations), beta)
-
-
-def iterated_rl_peak(
-    alpha: npt.ArrayLike, beta: npt.ArrayLike, num_iterations: int
-) -> tuple[Array, Array]:
-    """Place d and height of the peak of `iterated_rl_form`: k times those of a single round."""
-    d, height = rl_peak(alpha, beta)
-    return num_iterations * d, num_iterations * height
+    return RL.score(d, np.asarray(alpha) + beta * np.log(num_iterations), beta)
 
 
 def iterated_best_of_n_form(
@@ -80,4 +72,4 @@ def iterated_best_of_n_form(
     The analogue of section 4.3. That d adds is an observation about RL; if each round's policy is
     distilled, best-of-n adds KL instead, and d grows like the root of the number of rounds.
     """
-    return best_of_n_form(d, alpha, np.asarray(beta, dtype=np.float64) / num_iterations)
+    return BEST_OF_N.score(d, alpha, np.asarray(beta, dtype=np.float64) / num_iterations)

@@ -1,14 +1,15 @@
-"""Fits and peaks of the rival forms, against known truth, brute force and numerical search."""
+"""Every form against known truth, brute force and numerical search; new forms."""
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from overopt.theory.rival_forms import FORMS, FormFit, RivalForm, fit_form, form_peak
-from overopt.theory.scaling_laws import fit
+from overopt.errors import UserError
+from overopt.theory.form_fits import Form, FormFit, fit, fit_form, form_peak
+from overopt.theory.forms import FORMS, POWER, RL, fault_of, register_form
 
 D = np.linspace(0.1, 6.0, 30)[None]
-TRUTH: dict[RivalForm, np.ndarray] = {
+TRUTH: dict[str, np.ndarray] = {
     "linear": 0.4 * D,
     "best_of_n": D * (0.5 - 0.06 * D),
     "rl": D * (0.5 - 0.2 * np.log(D)),
@@ -24,12 +25,12 @@ COEFFICIENTS = {
 }
 
 
-def _fitted(form: RivalForm, scores: np.ndarray) -> FormFit:
-    return fit_form(form, np.broadcast_to(D, scores.shape), scores, 1.0)
+def _fitted(form: str, scores: np.ndarray) -> FormFit:
+    return fit_form(FORMS[form], np.broadcast_to(D, scores.shape), scores, 1.0)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_recovers_its_own_coefficients(form: RivalForm):
+def test_every_form_recovers_its_own_coefficients(form: str):
     found = _fitted(form, TRUTH[form])
     tolerance = 2e-3 if form == "power" else 1e-9  # gamma is searched, the rest is exact
     np.testing.assert_allclose(found.alpha[0], COEFFICIENTS[form][0], rtol=tolerance)
@@ -39,11 +40,11 @@ def test_every_form_recovers_its_own_coefficients(form: RivalForm):
 
 
 @pytest.mark.parametrize("form", ["best_of_n", "rl", "log1p"])
-def test_fits_agree_with_those_of_scaling_laws(form: RivalForm):
+def test_fits_agree_with_those_of_two_parameters(form: str):
     rng = np.random.default_rng(0)
     scores = TRUTH["power"] + rng.normal(0, 0.05, (7, D.shape[1]))
     mine = _fitted(form, scores)
-    theirs = fit(form, np.broadcast_to(D, scores.shape), scores)
+    theirs = fit(FORMS[form], np.broadcast_to(D, scores.shape), scores)
     np.testing.assert_allclose(mine.alpha, theirs.alpha)
     np.testing.assert_allclose(mine.beta, theirs.beta)
 
@@ -61,7 +62,7 @@ def test_gamma_is_the_best_of_a_fine_search():
     scores = TRUTH["rl"] + rng.normal(0, 0.05, (5, D.shape[1]))
     # distances that differ between versions take the general path
     d = D * np.linspace(0.9, 1.1, 5)[:, None]
-    found = fit_form("power", d, scores, 1.0)
+    found = fit_form(POWER, d, scores, 1.0)
     for row in range(5):
 
         def squares(gamma: float, row: int = row) -> float:
@@ -72,8 +73,8 @@ def test_gamma_is_the_best_of_a_fine_search():
         assert squares(found.gamma[row]) <= min(squares(g) for g in fine) * 1.001
 
 
-@pytest.mark.parametrize("form", FORMS[1:])
-def test_peaks_are_where_a_search_finds_them(form: RivalForm):
+@pytest.mark.parametrize("form", list(FORMS)[1:])
+def test_peaks_are_where_a_search_finds_them(form: str):
     found = _fitted(form, TRUTH[form])
     place, height = form_peak(found)
     search = minimize_scalar(
@@ -92,7 +93,7 @@ def test_a_rising_curve_has_no_peak():
 
 def test_power_peak_is_smooth_through_gamma_zero():
     places = [
-        form_peak(FormFit("power", np.array([0.5]), np.array([0.2]), np.array([gamma])))[0][0]
+        form_peak(FormFit(POWER, np.array([0.5]), np.array([0.2]), np.array([gamma])))[0][0]
         for gamma in (-1e-4, 0.0, 1e-4)
     ]
     np.testing.assert_allclose(places, np.exp(0.5 / 0.2 - 1), rtol=1e-3)
@@ -102,9 +103,64 @@ def test_points_without_weight_do_not_count():
     scores = TRUTH["rl"].copy()
     d, weights = D.copy(), np.ones_like(D)
     d[0, 3], scores[0, 4], weights[0, 3:5] = np.nan, np.nan, 0
-    for form in FORMS:
-        assert np.isfinite(fit_form(form, d, scores, weights).log_alpha).all()
-    found = fit_form("rl", d, scores, weights)
+    for form in FORMS.values():
+        assert np.isfinite(fit_form(form, d, scores, weights).first).all()
+    found = fit_form(RL, d, scores, weights)
     assert found.beta[0] == pytest.approx(0.2)
     weights[0, 2:] = 0
-    assert np.isnan(fit_form("power", d, scores, weights).gamma[0])  # two points, three unknowns
+    assert np.isnan(fit_form(POWER, d, scores, weights).gamma[0])  # two points, three unknowns
+
+
+def _root_form(name: str = "root", **changes: object) -> Form:
+    """d (alpha - beta sqrt(d)), with its peak at (2 alpha / 3 beta)^2."""
+    fields = {
+        "text": "d (alpha - beta sqrt(d))",
+        "bend": lambda d, gamma: d**1.5,
+        "peak": lambda fit: (2 * fit.alpha / (3 * fit.beta)) ** 2,
+    }
+    return Form(name, **(fields | changes))
+
+
+@pytest.fixture
+def restored_forms():
+    """Take forms that a test registers out of FORMS again."""
+    before = dict(FORMS)
+    yield
+    FORMS.clear()
+    FORMS.update(before)
+
+
+@pytest.mark.usefixtures("restored_forms")
+def test_a_new_form_is_fitted_like_the_others():
+    register_form(_root_form())
+    found = _fitted("root", D * (0.6 - 0.2 * np.sqrt(D)))
+    np.testing.assert_allclose([found.alpha[0], found.beta[0]], [0.6, 0.2])
+    np.testing.assert_allclose([found.log_alpha[0], found.log_beta[0]], [0.6, 0.2])
+    assert form_peak(found)[0][0] == pytest.approx(4)
+    assert FORMS["root"].short_text == "d (a - b sqrt(d))"
+
+
+@pytest.mark.usefixtures("restored_forms")
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (_root_form("rl"), "'rl' is there already"),
+        (_root_form("last_value"), "'last_value' is there already"),
+        (_root_form(num_parameters=4), "4 parameters"),
+        (_root_form(num_parameters=3), "brings `search`"),
+        (_root_form(bend=lambda d: d**1.5), "fails: TypeError"),
+        (_root_form(bend=lambda d, gamma: d + 1), "0 at d = 0"),
+        (_root_form(bend=lambda d, gamma: 2 * d), "multiple of d"),
+        (_root_form(num_parameters=1), "multiple of d"),
+        (_root_form(peak=lambda fit: 3.0), "one place for each version"),
+    ],
+)
+def test_a_form_that_cannot_work_is_refused(form: Form, message: str):
+    with pytest.raises(UserError, match=message):
+        register_form(form)
+    assert FORMS.get(form.name) is not form
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_forms_of_the_package_have_no_fault(form: Form):
+    assert fault_of(form) == ""
