@@ -63,7 +63,7 @@ bench: $(INSTALLED)
 	python -m benchmarks
 
 audit: $(INSTALLED)
-	overopt audit $(or $(ARTIFACT),--study $(if $(filter file,$(origin STUDY)),default,$(STUDY)))
+	overopt audit $(or $(if $(ARTIFACT),"$$ARTIFACT"),--study $(if $(filter file,$(origin STUDY)),default,$(STUDY)))
 
 # Once installed, the tests use no network; HF_HUB_OFFLINE makes sure that none slips in.
 test: export HF_HUB_OFFLINE := 1
@@ -90,16 +90,16 @@ ifneq ($(shell $(VENV)/bin/python -c 'print("runs")' 2>/dev/null),runs)
 endif
 
 $(LOCKED):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "overopt needs Python 3.11 or newer; $(PYTHON) is:" \
-	    "$$($(PYTHON) --version 2>&1 | tail -n 1)."; \
+	    "$$("$(PYTHON)" --version 2>&1 | tail -n 1)."; \
 	  echo "Name another, for instance: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; } >&2
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu:" \
 	    "apt install python3-venv"; exit 1; } >&2
 	@echo "Making .venv from $(LOCK), once: about 2 minutes and 2 GB."
 	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
 	@set -o pipefail; python -m pip install --disable-pip-version-check -r $(LOCK) \
 	  | awk '/^(Collecting|Processing)/ && ++n % 30 == 0 { print "  " n " packages found"; fflush() } \
 	      /^Installing collected/ { print "  downloaded; installing"; fflush() }' \

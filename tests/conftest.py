@@ -155,12 +155,13 @@ def compare_reference(request: pytest.FixtureRequest) -> CompareReference:
 def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy of the repository with the tiny study finished on two cores; not to be changed.
 
-    Made once for all processes of `pytest -n`, by the first that needs it.
+    Its path has a space, a quote and brackets, as those of users' folders may. Made once for all
+    processes of `pytest -n`, by the first that needs it.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    folder, is_done = shared / "two-cores", shared / "two-cores-is-done"
+    folder, is_done = shared / "two cores, it's [1]", shared / "two-cores-is-done"
     with FileLock(shared / "two-cores.lock"):
         if not is_done.exists():
             snakemake(copy_of_repository(folder), "--cores", "2")

@@ -40,15 +40,17 @@ def swapped_paths(folder: Path) -> dict:
     """config/paper.yaml with the paths of its models and data swapped, and nothing else.
 
     Pythia of two sizes with random weights, dialogues as data, a chat model of others as gold RM.
+    The paths have a space, a quote and brackets, as those of users may.
     """
     texts = write_hh_rlhf(folder / "dialogues")
-    small = pythia(folder / "EleutherAI" / "pythia-tiny", texts)
-    other = pythia(folder / "EleutherAI" / "pythia-other", texts[:50], hidden_size=8, seed=1)
-    gold = chat_reward_model(folder / "someone" / "reward-model", texts[:20])
+    models = folder / "models, not ours' [1]"
+    small = pythia(models / "pythia-tiny", texts)
+    other = pythia(models / "pythia-other", texts[:50], hidden_size=8, seed=1)
+    gold = chat_reward_model(models / "reward-model", texts[:20])
     config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
     config["data"]["comparisons"] = {"dataset": str(folder / "dialogues")}
-    for models in (config["policies"], config["proxy_sizes"]):
-        for model in models.values():
+    for sizes in (config["policies"], config["proxy_sizes"]):
+        for model in sizes.values():
             is_smallest = model["checkpoint"].endswith("-14m")
             model["checkpoint"] = str(other if is_smallest else small)
             del model["revision"]

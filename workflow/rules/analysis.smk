@@ -48,10 +48,10 @@ rule fits:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("fits"),
     shell:
-        "python {REPO}/workflow/scripts/fits.py"
+        "python {REPO:q}/workflow/scripts/fits.py"
         " --config {params.config:q} --code {params.code}"
         " --curve {LISTS.curves} --metrics {LISTS.proxy_rm_metrics}"
         " --deep-curve {LISTS.deep_curves} --tilted-curve {LISTS.tilted_curves}"
-        " --gold-metrics {input.gold_metrics} --gold-scale {input.gold_scale}"
-        " --curves {output.curves} --coefficients {output.coefficients}"
-        " --record {output.record} > {log} 2>&1"
+        " --gold-metrics {input.gold_metrics:q} --gold-scale {input.gold_scale:q}"
+        " --curves {output.curves:q} --coefficients {output.coefficients:q}"
+        " --record {output.record:q} > {log:q} 2>&1"

@@ -41,10 +41,10 @@ rule pool:
         config=lambda wildcards: as_param(study.pool_settings(wildcards.policy_size)),
         code=code("pool"),
     shell:
-        "python {REPO}/workflow/scripts/pool.py"
+        "python {REPO:q}/workflow/scripts/pool.py"
         " --config {params.config:q} --code {params.code}"
-        " --prompts {input.prompts} --policy {input.policy}"
-        " --pool {output.pool} --record {output.record} > {log} 2>&1"
+        " --prompts {input.prompts:q} --policy {input.policy:q}"
+        " --pool {output.pool:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule pool_gold_scores:
@@ -70,10 +70,10 @@ rule pool_gold_scores:
         config=lambda wildcards: as_param(study.pool_score_settings()),
         code=code("pool_gold_scores"),
     shell:
-        "python {REPO}/workflow/scripts/pool_gold_scores.py"
+        "python {REPO:q}/workflow/scripts/pool_gold_scores.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm}"
-        " --scores {output.scores} --scale {output.scale} --record {output.record} > {log} 2>&1"
+        " --pool {input.pool:q} --tokenizer {input.tokenizer:q} --gold-rm {input.gold_rm:q}"
+        " --scores {output.scores:q} --scale {output.scale:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule best_of_n:
@@ -108,11 +108,11 @@ rule best_of_n:
         ),
         code=code("best_of_n"),
     shell:
-        "python {REPO}/workflow/scripts/best_of_n.py"
+        "python {REPO:q}/workflow/scripts/best_of_n.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --tokenizer {input.tokenizer} --gold-scores {input.gold_scores} --proxy-rm {input.proxy_rm}"
-        " --proxy-scores {output.proxy_scores} --curve {output.curve}"
-        " --record {output.record} > {log} 2>&1"
+        " --pool {input.pool:q} --tokenizer {input.tokenizer:q} --gold-scores {input.gold_scores:q} --proxy-rm {input.proxy_rm:q}"
+        " --proxy-scores {output.proxy_scores:q} --curve {output.curve:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule gold_ceiling:
@@ -134,10 +134,10 @@ rule gold_ceiling:
         config=lambda wildcards: as_param(study.gold_ceiling_settings()),
         code=code("gold_ceiling"),
     shell:
-        "python {REPO}/workflow/scripts/gold_ceiling.py"
+        "python {REPO:q}/workflow/scripts/gold_ceiling.py"
         " --config {params.config:q} --code {params.code}"
-        " --gold-scores {input.gold_scores} --gold-scale {input.gold_scale}"
-        " --ceiling {output.ceiling} --record {output.record} > {log} 2>&1"
+        " --gold-scores {input.gold_scores:q} --gold-scale {input.gold_scale:q}"
+        " --ceiling {output.ceiling:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule tilted:
@@ -161,8 +161,8 @@ rule tilted:
         config=lambda wildcards: "{}",
         code=code("tilted"),
     shell:
-        "python {REPO}/workflow/scripts/tilted.py"
+        "python {REPO:q}/workflow/scripts/tilted.py"
         " --config {params.config:q} --code {params.code}"
-        " --gold-scores {input.gold_scores} --proxy-scores {input.proxy_scores}"
-        " --best-of-n-curve {input.curve}"
-        " --curve {output.curve} --record {output.record} > {log} 2>&1"
+        " --gold-scores {input.gold_scores:q} --proxy-scores {input.proxy_scores:q}"
+        " --best-of-n-curve {input.curve:q}"
+        " --curve {output.curve:q} --record {output.record:q} > {log:q} 2>&1"

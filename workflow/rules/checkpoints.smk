@@ -6,9 +6,19 @@ INPUTS
 OUTPUTS
     checkpoints/{checkpoint}/   as the project writes its own models
 STEPS
+    checkpoints            target: every one of them
     published_checkpoint   fetch it (where the workflow runs: compute nodes often have no network),
         check it, and write it as the project's own models are written
 """
+
+
+# By their records: the weights go when they have been used, where the study does not keep them.
+rule checkpoints:
+    input:
+        expand(
+            "<results>/checkpoints/{checkpoint}/run_record.json",
+            checkpoint=study.checkpoints(),
+        ),
 
 
 rule published_checkpoint:
@@ -30,7 +40,8 @@ rule published_checkpoint:
         config=lambda wildcards: as_param(study.checkpoints()[wildcards.checkpoint]),
         code=code("published_checkpoint"),
     shell:
-        "python {REPO}/workflow/scripts/published_checkpoint.py"
+        'set --; for file in {input.files:q}; do set -- "$@" --file "$file"; done;'
+        " python {REPO:q}/workflow/scripts/published_checkpoint.py"
         " --config {params.config:q} --code {params.code}"
-        " $(for file in {input.files:q}; do echo --file $file; done)"
-        " --model {output.model} --source {output.source} --record {output.record} > {log} 2>&1"
+        ' "$@" --model {output.model:q} --source {output.source:q}'
+        " --record {output.record:q} > {log:q} 2>&1"

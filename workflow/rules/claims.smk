@@ -33,8 +33,8 @@ rule claims:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("claims"),
     shell:
-        "python {REPO}/workflow/scripts/claims.py"
+        "python {REPO:q}/workflow/scripts/claims.py"
         " --config {params.config:q} --code {params.code}"
-        " --curves {input.curves} --deep-curves {input.deep_curves}"
-        " --tilted-curves {input.tilted_curves} --proxy-rms {input.proxy_rms}"
-        " --claims {output.claims} --record {output.record} > {log} 2>&1"
+        " --curves {input.curves:q} --deep-curves {input.deep_curves:q}"
+        " --tilted-curves {input.tilted_curves:q} --proxy-rms {input.proxy_rms:q}"
+        " --claims {output.claims:q} --record {output.record:q} > {log:q} 2>&1"

@@ -38,10 +38,10 @@ rule deep_pool:
         ),
         code=code("deep_pool"),
     shell:
-        "python {REPO}/workflow/scripts/deep_pool.py"
+        "python {REPO:q}/workflow/scripts/deep_pool.py"
         " --config {params.config:q} --code {params.code}"
-        " --prompts {input.prompts} --policy {input.policy}"
-        " --pool {output.pool} --record {output.record} > {log} 2>&1"
+        " --prompts {input.prompts:q} --policy {input.policy:q}"
+        " --pool {output.pool:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule deep_best_of_n:
@@ -73,7 +73,7 @@ rule deep_best_of_n:
         ),
         code=code("deep_best_of_n"),
     shell:
-        "python {REPO}/workflow/scripts/deep_best_of_n.py"
+        "python {REPO:q}/workflow/scripts/deep_best_of_n.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm} --proxy-rm {input.proxy_rm}"
-        " --curve {output.curve} --record {output.record} > {log} 2>&1"
+        " --pool {input.pool:q} --tokenizer {input.tokenizer:q} --gold-rm {input.gold_rm:q} --proxy-rm {input.proxy_rm:q}"
+        " --curve {output.curve:q} --record {output.record:q} > {log:q} 2>&1"

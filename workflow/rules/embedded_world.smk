@@ -36,10 +36,10 @@ rule demonstrations:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("embedded_demonstrations"),
     shell:
-        "python {REPO}/workflow/scripts/embedded_demonstrations.py"
+        "python {REPO:q}/workflow/scripts/embedded_demonstrations.py"
         " --config {params.config:q} --code {params.code}"
-        " --prompts {output.prompts} --demonstrations {output.demonstrations}"
-        " --tokenizer {output.tokenizer} --record {output.record} > {log} 2>&1"
+        " --prompts {output.prompts:q} --demonstrations {output.demonstrations:q}"
+        " --tokenizer {output.tokenizer:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule human_comparisons:
@@ -62,10 +62,10 @@ rule human_comparisons:
         config=lambda wildcards: as_param(study.embedded_comparison_settings()),
         code=code("embedded_comparisons"),
     shell:
-        "python {REPO}/workflow/scripts/embedded_comparisons.py"
+        "python {REPO:q}/workflow/scripts/embedded_comparisons.py"
         " --config {params.config:q} --code {params.code}"
-        " --prompts {input.prompts} --policy {input.policy}"
-        " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"
+        " --prompts {input.prompts:q} --policy {input.policy:q}"
+        " --comparisons {output.comparisons:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule feature_correlations:
@@ -91,8 +91,8 @@ rule feature_correlations:
         config=lambda wildcards: "{}",
         code=code("feature_correlations"),
     shell:
-        "python {REPO}/workflow/scripts/feature_correlations.py"
+        "python {REPO:q}/workflow/scripts/feature_correlations.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --gold-scores {input.gold_scores} --tokenizer {input.tokenizer}"
+        " --pool {input.pool:q} --gold-scores {input.gold_scores:q} --tokenizer {input.tokenizer:q}"
         " --proxy-scores {LISTS.main_proxy_scores} --curve {LISTS.main_curves}"
-        " --correlations {output.correlations} --record {output.record} > {log} 2>&1"
+        " --correlations {output.correlations:q} --record {output.record:q} > {log:q} 2>&1"

@@ -91,16 +91,16 @@ rule figures:
         config=lambda wildcards: as_param(study.figure_settings()),
         code=code("figures"),
     shell:
-        "python {REPO}/workflow/scripts/figures.py"
+        "python {REPO:q}/workflow/scripts/figures.py"
         " --config {params.config:q} --code {params.code}"
-        " --curves {input.curves} --deep-curves {input.deep_curves}"
-        " --binned-curves {input.binned_curves} --coefficients {input.coefficients}"
-        " --peaks {input.peaks} --trend-lines {input.trend_lines} --proxy-rms {input.proxy_rms}"
-        " --forms {input.forms} --extrapolation {input.extrapolation}"
-        " --kl-estimate {input.kl_estimate} --gold-ceiling {input.gold_ceiling}"
-        " --paper-comparison {input.paper_comparison}"
+        " --curves {input.curves:q} --deep-curves {input.deep_curves:q}"
+        " --binned-curves {input.binned_curves:q} --coefficients {input.coefficients:q}"
+        " --peaks {input.peaks:q} --trend-lines {input.trend_lines:q} --proxy-rms {input.proxy_rms:q}"
+        " --forms {input.forms:q} --extrapolation {input.extrapolation:q}"
+        " --kl-estimate {input.kl_estimate:q} --gold-ceiling {input.gold_ceiling:q}"
+        " --paper-comparison {input.paper_comparison:q}"
         " --run-curve {LISTS.size_sweep_curves} --iterations {LISTS.size_sweep_iterations}"
-        " --figure {output.first} --record {output.record} > {log} 2>&1"
+        " --figure {output.first:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule table_01:
@@ -118,9 +118,9 @@ rule table_01:
         config=lambda wildcards: as_param(table_01_settings(study)),
         code=code("table_01"),
     shell:
-        "python {REPO}/workflow/scripts/table_01.py"
+        "python {REPO:q}/workflow/scripts/table_01.py"
         " --config {params.config:q} --code {params.code}"
-        " --table {output.table} --record {output.record} > {log} 2>&1"
+        " --table {output.table:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule table_02:
@@ -147,9 +147,9 @@ rule table_02:
         config=lambda wildcards: as_param(table_02_settings(study)),
         code=code("table_02"),
     shell:
-        "python {REPO}/workflow/scripts/table_02.py"
+        "python {REPO:q}/workflow/scripts/table_02.py"
         " --config {params.config:q} --code {params.code}"
-        " --pool {input.pool} --gold-scores {input.gold_scores} --gold-scale {input.gold_scale}"
-        " --proxy-scores {input.proxy_scores} --metrics {input.metrics}"
-        " --tokenizer {input.tokenizer} --table {output.table} --record {output.record}"
-        " > {log} 2>&1"
+        " --pool {input.pool:q} --gold-scores {input.gold_scores:q} --gold-scale {input.gold_scale:q}"
+        " --proxy-scores {input.proxy_scores:q} --metrics {input.metrics:q}"
+        " --tokenizer {input.tokenizer:q} --table {output.table:q} --record {output.record:q}"
+        " > {log:q} 2>&1"

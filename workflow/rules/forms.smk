@@ -35,8 +35,8 @@ rule forms:
         config=lambda wildcards: as_param(study.analysis_settings()),
         code=code("forms"),
     shell:
-        "python {REPO}/workflow/scripts/forms.py"
+        "python {REPO:q}/workflow/scripts/forms.py"
         " --config {params.config:q} --code {params.code}"
-        " --curves {input.curves} --deep-curves {input.deep_curves}"
-        " --forms {output.forms} --extrapolation {output.extrapolation}"
-        " --kl-estimate {output.kl_estimate} --record {output.record} > {log} 2>&1"
+        " --curves {input.curves:q} --deep-curves {input.deep_curves:q}"
+        " --forms {output.forms:q} --extrapolation {output.extrapolation:q}"
+        " --kl-estimate {output.kl_estimate:q} --record {output.record:q} > {log:q} 2>&1"

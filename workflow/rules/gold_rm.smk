@@ -40,7 +40,7 @@ rule gold_rm:
         config=lambda wildcards: as_param(study.gold_rm_settings()),
         code=code("train_gold_rm"),
     shell:
-        "{resources.launch} {REPO}/workflow/scripts/train_gold_rm.py"
+        "{resources.launch} {REPO:q}/workflow/scripts/train_gold_rm.py"
         " --config {params.config:q} --code {params.code}"
-        " --comparisons {input.comparisons} --backbone {input.backbone}"
-        " --model {output.model} --record {output.record} > {log} 2>&1"
+        " --comparisons {input.comparisons:q} --backbone {input.backbone:q}"
+        " --model {output.model:q} --record {output.record:q} > {log:q} 2>&1"

@@ -36,7 +36,7 @@ rule hub_data:
         code=code("hub_data"),
     shell:
         'set --; for file in {input:q}; do set -- "$@" --file "$file"; done;'
-        " python {REPO}/workflow/scripts/hub_data.py"
+        " python {REPO:q}/workflow/scripts/hub_data.py"
         " --config {params.config:q} --code {params.code}"
-        ' "$@" --comparisons {output.comparisons} --demonstrations {output.demonstrations}'
-        " --record {output.record} > {log} 2>&1"
+        ' "$@" --comparisons {output.comparisons:q} --demonstrations {output.demonstrations:q}'
+        " --record {output.record:q} > {log:q} 2>&1"

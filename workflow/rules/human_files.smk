@@ -38,12 +38,12 @@ rule demonstrations:
         config=lambda wildcards: as_param(study.demonstration_settings()),
         code=code("file_demonstrations"),
     shell:
-        "python {REPO}/workflow/scripts/file_demonstrations.py"
+        "python {REPO:q}/workflow/scripts/file_demonstrations.py"
         " --config {params.config:q} --code {params.code}"
         " --demonstrations-file {input.demonstrations_file:q}"
         " --comparisons-file {input.comparisons_file:q}"
-        " --prompts {output.prompts} --demonstrations {output.demonstrations}"
-        " --tokenizer {output.tokenizer} --record {output.record} > {log} 2>&1"
+        " --prompts {output.prompts:q} --demonstrations {output.demonstrations:q}"
+        " --tokenizer {output.tokenizer:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule human_comparisons:
@@ -65,7 +65,7 @@ rule human_comparisons:
         config=lambda wildcards: "{}",
         code=code("file_comparisons"),
     shell:
-        "python {REPO}/workflow/scripts/file_comparisons.py"
+        "python {REPO:q}/workflow/scripts/file_comparisons.py"
         " --config {params.config:q} --code {params.code}"
-        " --comparisons-file {input.comparisons_file:q} --prompts {input.prompts}"
-        " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"
+        " --comparisons-file {input.comparisons_file:q} --prompts {input.prompts:q}"
+        " --comparisons {output.comparisons:q} --record {output.record:q} > {log:q} 2>&1"

@@ -35,7 +35,7 @@ rule paper_comparison:
         # The digest of the code does not see data: an edit of a value must count too.
         paper_values=file_sha256(SOURCE / "overopt" / "analysis" / "paper_values.csv"),
     shell:
-        "python {REPO}/workflow/scripts/paper_comparison.py"
+        "python {REPO:q}/workflow/scripts/paper_comparison.py"
         " --config {params.config:q} --code {params.code}"
-        " --curves {input.curves} --proxy-rms {input.proxy_rms}"
-        " --comparison {output.comparison} --record {output.record} > {log} 2>&1"
+        " --curves {input.curves:q} --proxy-rms {input.proxy_rms:q}"
+        " --comparison {output.comparison:q} --record {output.record:q} > {log:q} 2>&1"

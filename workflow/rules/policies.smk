@@ -40,7 +40,7 @@ rule policy:
         config=lambda wildcards: as_param(study.policy_settings(wildcards.policy_size)),
         code=code("train_language_model"),
     shell:
-        "{resources.launch} {REPO}/workflow/scripts/train_language_model.py"
+        "{resources.launch} {REPO:q}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --start {input.start}"
-        " --model {output.model} --record {output.record} > {log} 2>&1"
+        " --demonstrations {input.demonstrations:q} --start {input.start:q}"
+        " --model {output.model:q} --record {output.record:q} > {log:q} 2>&1"

@@ -56,8 +56,8 @@ rule ppo:
         ),
         code=code("ppo"),
     shell:
-        "{resources.launch} {REPO}/workflow/scripts/ppo.py"
+        "{resources.launch} {REPO:q}/workflow/scripts/ppo.py"
         " --config {params.config:q} --code {params.code}"
-        " --prompts {input.prompts} --policy {input.policy} --proxy-rm {input.proxy_rm}"
-        " --gold-rm {input.gold_rm} --curve {output.curve} --iterations {output.iterations}"
-        " --model {output.model} --record {output.record} > {log} 2>&1"
+        " --prompts {input.prompts:q} --policy {input.policy:q} --proxy-rm {input.proxy_rm:q}"
+        " --gold-rm {input.gold_rm:q} --curve {output.curve:q} --iterations {output.iterations:q}"
+        " --model {output.model:q} --record {output.record:q} > {log:q} 2>&1"

@@ -46,10 +46,10 @@ rule backbone:
         ),
         code=code("train_language_model"),
     shell:
-        "{resources.launch} {REPO}/workflow/scripts/train_language_model.py"
+        "{resources.launch} {REPO:q}/workflow/scripts/train_language_model.py"
         " --config {params.config:q} --code {params.code}"
-        " --demonstrations {input.demonstrations} --start {input.start}"
-        " --model {output.model} --record {output.record} > {log} 2>&1"
+        " --demonstrations {input.demonstrations:q} --start {input.start:q}"
+        " --model {output.model:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule proxy_rm:
@@ -81,7 +81,7 @@ rule proxy_rm:
         ),
         code=code("train_proxy_rm"),
     shell:
-        "{resources.launch} {REPO}/workflow/scripts/train_proxy_rm.py"
+        "{resources.launch} {REPO:q}/workflow/scripts/train_proxy_rm.py"
         " --config {params.config:q} --code {params.code}"
-        " --comparisons {input.comparisons} --tokenizer {input.tokenizer} --backbone {input.backbone}"
-        " --model {output.model} --record {output.record} > {log} 2>&1"
+        " --comparisons {input.comparisons:q} --tokenizer {input.tokenizer:q} --backbone {input.backbone:q}"
+        " --model {output.model:q} --record {output.record:q} > {log:q} 2>&1"

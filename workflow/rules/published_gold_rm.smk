@@ -36,7 +36,7 @@ rule gold_rm:
         config=lambda wildcards: as_param(study.published_gold_rm_settings()),
         code=code("published_gold_rm"),
     shell:
-        "python {REPO}/workflow/scripts/published_gold_rm.py"
+        "python {REPO:q}/workflow/scripts/published_gold_rm.py"
         " --config {params.config:q} --code {params.code}"
-        " --published {input.published} --comparisons {input.comparisons}"
-        " --model {output.model} --record {output.record} > {log} 2>&1"
+        " --published {input.published:q} --comparisons {input.comparisons:q}"
+        " --model {output.model:q} --record {output.record:q} > {log:q} 2>&1"

@@ -55,11 +55,11 @@ rule report_tables:
     params:
         code=code("report_tables"),
     shell:
-        "python {REPO}/workflow/scripts/report_tables.py --code {params.code}"
-        " --claims {input.claims} --coefficients {input.coefficients} --peaks {input.peaks}"
-        " --comparison {input.comparison} --claims-page {output.claims}"
-        " --coefficients-page {output.coefficients} --comparison-page {output.comparison}"
-        " --record {output.record} > {log} 2>&1"
+        "python {REPO:q}/workflow/scripts/report_tables.py --code {params.code}"
+        " --claims {input.claims:q} --coefficients {input.coefficients:q} --peaks {input.peaks:q}"
+        " --comparison {input.comparison:q} --claims-page {output.claims:q}"
+        " --coefficients-page {output.coefficients:q} --comparison-page {output.comparison:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule report_run:
@@ -85,7 +85,7 @@ rule report_run:
         config=lambda wildcards: as_param(study),
         code=code("report_run"),
     shell:
-        "python {REPO}/workflow/scripts/report_run.py"
+        "python {REPO:q}/workflow/scripts/report_run.py"
         " --config {params.config:q} --code {params.code}"
-        " --coefficients {input.coefficients} --claims {input.claims}"
-        " --run-page {output.page} --record {output.record} > {log} 2>&1"
+        " --coefficients {input.coefficients:q} --claims {input.claims:q}"
+        " --run-page {output.page:q} --record {output.record:q} > {log:q} 2>&1"

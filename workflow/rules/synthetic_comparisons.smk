@@ -36,10 +36,10 @@ rule synthetic_responses:
         config=lambda wildcards: as_param(study.synthetic_response_settings()),
         code=code("synthetic_responses"),
     shell:
-        "python {REPO}/workflow/scripts/synthetic_responses.py"
+        "python {REPO:q}/workflow/scripts/synthetic_responses.py"
         " --config {params.config:q} --code {params.code}"
-        " --prompts {input.prompts} --policy {input.policy}"
-        " --pairs {output.pairs} --record {output.record} > {log} 2>&1"
+        " --prompts {input.prompts:q} --policy {input.policy:q}"
+        " --pairs {output.pairs:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule synthetic_comparisons:
@@ -65,7 +65,7 @@ rule synthetic_comparisons:
         config=lambda wildcards: as_param(study.label_settings()),
         code=code("synthetic_comparisons"),
     shell:
-        "python {REPO}/workflow/scripts/synthetic_comparisons.py"
+        "python {REPO:q}/workflow/scripts/synthetic_comparisons.py"
         " --config {params.config:q} --code {params.code}"
-        " --pairs {input.pairs} --tokenizer {input.tokenizer} --gold-rm {input.gold_rm}"
-        " --comparisons {output.comparisons} --record {output.record} > {log} 2>&1"
+        " --pairs {input.pairs:q} --tokenizer {input.tokenizer:q} --gold-rm {input.gold_rm:q}"
+        " --comparisons {output.comparisons:q} --record {output.record:q} > {log:q} 2>&1"
