@@ -116,6 +116,26 @@ def test_what_remotes_need_leaves_the_lock_alone(name: str, package: str) -> Non
     assert needed.isdisjoint(pins("requirements.txt"))
 
 
+def test_a_local_checkpoint_is_a_dependency_and_what_starts_from_it_comes_after(
+    sources: Path,
+) -> None:
+    folder = sources / "models" / "my own"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    config = yaml.safe_load((sources / "config/paper.yaml").read_text())
+    for model in config["policies"].values():
+        model["checkpoint"] = "models/my own"
+        del model["revision"]
+    Path("mine.yaml").write_text(yaml.safe_dump(config))
+    write_pipeline([Path("mine.yaml")])
+    stages = yaml.safe_load((sources / "dvc.yaml").read_text())["stages"]
+    prepared = "results/paper/checkpoints"
+    assert stages["paper-checkpoints"]["outs"] == [{prepared: {"persist": True}}]
+    assert stages["paper-checkpoints"]["deps"][-1] == "models/my own", "each folder once"
+    dependent = [name for name, stage in stages.items() if prepared in stage["deps"]]
+    assert dependent == ["paper-policies", "paper-gold_rm", "paper-proxy_rms"]
+
+
 # Against the rules of the workflow.
 
 HUMAN_FILES = {
@@ -125,7 +145,7 @@ HUMAN_FILES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["config", "study", "human"])
+@pytest.mark.parametrize("config", ["config", "study", "human", "paper"])
 def test_every_result_of_a_study_belongs_to_one_out(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

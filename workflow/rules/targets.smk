@@ -1,7 +1,7 @@
 """
 Targets by the name of a part of the study; each stage of dvc.yaml asks for one.
 
-    snakemake data | policies | proxy_rms | curves | all
+    snakemake data | checkpoints | policies | proxy_rms | curves | all
 
 Each sweep of the config is a target too, by its own name, switched on or not: snakemake rm_data
 """

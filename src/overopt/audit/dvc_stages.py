@@ -3,9 +3,10 @@ dvc.yaml: the stages whose results DVC versions. Snakemake schedules; DVC stores
 
     python -m overopt.audit.dvc_stages config/config.yaml [config/study.yaml ...]
 
-writes dvc.yaml for these studies: six stages each, named after the study, and one for Snakemake's
-own records. Which results a study makes depends on its config (human files have no features, a grid
-may have no deep sweep), and DVC refuses an output that does not exist; so the file is generated.
+writes dvc.yaml for these studies: six stages each, named after the study, a seventh where it starts
+from published checkpoints, and one for Snakemake's own records. Which results a study makes depends
+on its config (human files have no features, a grid may have no deep sweep), and DVC refuses an
+output that does not exist; so the file is generated.
 """
 
 import shlex
@@ -74,13 +75,15 @@ class Stage:
 
 
 def study_stages(study: Study) -> list[Stage]:
-    """The six stages of a study; their outs hold every file that Snakemake makes, logs left out."""
+    """The stages of a study; their outs hold every file that Snakemake makes, logs left out."""
     sources: list[str] = []
     if isinstance(study.data, FileDataConfig):
         sources = [str(study.data.demonstrations), str(study.data.comparisons)]
     if isinstance(study.data, HubDataConfig):
         hub = [study.data.comparisons, study.data.demonstrations]
         sources = [source.dataset for source in hub if source and source.revision is None]
+    checkpoints = _checkpoint_stages(study)
+    started_from = [out for stage in checkpoints for out in stage.outs]
     curves = ["best_of_n"]
     curves += ["deep_best_of_n"] if study.deep_best_of_n_runs() else []
     curves += ["ppo"] if study.ppo_runs() else []
@@ -99,11 +102,12 @@ def study_stages(study: Study) -> list[Stage]:
                 *(["data/hub"] if study.is_of_hub else []),
             ],
         ),
+        *checkpoints,
         Stage(
             name="policies",
             description="Initial policies, one per size.",
             target="policies",
-            needs=["data/demonstrations.parquet", "data/tokenizer"],
+            needs=["data/demonstrations.parquet", "data/tokenizer", *started_from],
             outs=["policies"],
         ),
         Stage(
@@ -111,7 +115,7 @@ def study_stages(study: Study) -> list[Stage]:
             description="Human comparisons and the gold reward model.",
             target="gold_rm",
             sources=sources,
-            needs=["data/prompts.parquet", "policies"],
+            needs=["data/prompts.parquet", "policies", *started_from],
             outs=[
                 "data/human_comparisons.parquet",
                 "data/human_comparisons_record.json",
@@ -122,7 +126,10 @@ def study_stages(study: Study) -> list[Stage]:
             name="proxy_rms",
             description="Synthetic comparisons, backbones and proxy reward models.",
             target="proxy_rms",
-            needs=["data/prompts.parquet", "data/demonstrations.parquet", "policies", "gold_rm"],
+            needs=[
+                *("data/prompts.parquet", "data/demonstrations.parquet", "policies", "gold_rm"),
+                *started_from,
+            ],
             outs=["synthetic_comparisons", "backbones", "proxy_rms"],
         ),
         Stage(
@@ -140,6 +147,22 @@ def study_stages(study: Study) -> list[Stage]:
             outs=["analysis", "figures", "report", *(f"{table}.csv" for table in tables)],
             metrics=["summary.json"],
         ),
+    ]
+
+
+def _checkpoint_stages(study: Study) -> list[Stage]:
+    """The stage of the published checkpoints; none where all models start from random weights."""
+    used = study.checkpoints().values()
+    if not used:
+        return []
+    return [
+        Stage(
+            name="checkpoints",
+            description="Published checkpoints, as the project writes its own models.",
+            target="checkpoints",
+            sources=list(dict.fromkeys(one.checkpoint for one in used if one.is_local)),
+            outs=["checkpoints"],
+        )
     ]
 
 
