@@ -11,9 +11,9 @@ from benchmarks.gpu_models import embedded_policy, read_config, start_accelerate
 
 from overopt.config.ppo import PPOConfig
 from overopt.config.training import Numerics
-from overopt.methods.ppo.evaluation import Evaluator
-from overopt.methods.ppo.job import STREAMS
-from overopt.methods.ppo.training import PPOTrainer
+from overopt.methods.evaluation import Evaluator
+from overopt.methods.ppo.algorithm import PPO
+from overopt.methods.rl.loop import STREAMS, RLLoop
 from overopt.models.loading import build_reward_model
 from overopt.models.tokens import join
 from overopt.randomness import torch_generator
@@ -68,17 +68,15 @@ def _of_run(
     ppo = PPOConfig(**{**config["ppo"], "num_value_warmup_iterations": 0})
     prompts = [[1, *(3 + (row + i) % 100 for i in range(prompt_length - 1))] for row in range(64)]
     start_accelerate_anew()
-    trainer = PPOTrainer(
-        policy,
+    trainer = RLLoop(
+        PPO(policy, ppo, learning_rate=1e-5, kl_coef=0.0),
         ref_policy,
         proxy,
         prompts,
         ppo,
-        learning_rate=1e-5,
-        kl_coef=0.0,
         max_response_tokens=response_length,
         generators={name: torch_generator(0, name) for name in STREAMS},
-        numerics=numerics,
+        precision=numerics.precision,
     )
     num_prompts = config["best_of_n"]["num_prompts"]
     evaluator = Evaluator(

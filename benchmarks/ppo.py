@@ -18,10 +18,11 @@ from benchmarks.timing import ratio, spread
 from benchmarks.trl_environment import COMMON, NEWEST_VERSION, PPO_VERSION, TRLEnvironment
 
 from overopt.config.ppo import PPOConfig
-from overopt.methods.ppo import training
-from overopt.methods.ppo.evaluation import Evaluator
-from overopt.methods.ppo.job import STREAMS
-from overopt.methods.ppo.training import PPOTrainer, Rollout
+from overopt.methods.evaluation import Evaluator
+from overopt.methods.ppo.algorithm import PPO
+from overopt.methods.rl import loop
+from overopt.methods.rl.algorithm import Rollout
+from overopt.methods.rl.loop import STREAMS, RLLoop
 from overopt.models.tokens import join
 from overopt.models.training.state import TrainingState
 from overopt.policy.sampling import Responses
@@ -142,7 +143,7 @@ def config_of(materials: Materials, *, is_quick: bool) -> PPOConfig:
     return materials.study.ppo.model_copy(update=changes)
 
 
-class _TimedTrainer(PPOTrainer):
+class _TimedLoop(RLLoop):
     """PPO that notes what its phases take."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
@@ -161,7 +162,7 @@ class _TimedTrainer(PPOTrainer):
 
     def _roll_out(self) -> Rollout:
         sampling = 0.0
-        sample = training.sample_responses
+        sample = loop.sample_responses
 
         def timed(*values: Any, **named: Any) -> Responses:
             nonlocal sampling
@@ -170,12 +171,12 @@ class _TimedTrainer(PPOTrainer):
             sampling = time.process_time() - start
             return responses
 
-        training.sample_responses = timed
+        loop.sample_responses = timed
         start = time.process_time()
         try:
             rollout = super()._roll_out()
         finally:
-            training.sample_responses = sample
+            loop.sample_responses = sample
         self.seconds["rollout"].append(sampling)
         self.seconds["score"].append(time.process_time() - start - sampling)
         self.lengths.append(rollout.episodes.lengths.float().mean().item())
@@ -206,14 +207,12 @@ def run_ours(materials: Materials, policy: str, rm: str, config: PPOConfig) -> d
     """A short run; CPU seconds of every iteration and evaluation but the first."""
     initial = materials.policy(policy)
     proxy = SequenceScorer(materials.reward_model(rm), join)
-    trainer = _TimedTrainer(
-        deepcopy(initial),
+    trainer = _TimedLoop(
+        PPO(deepcopy(initial), config, learning_rate=LEARNING_RATE, kl_coef=KL_COEF),
         initial,
         proxy,
         materials.prompts,
         config,
-        learning_rate=LEARNING_RATE,
-        kl_coef=KL_COEF,
         max_response_tokens=materials.max_tokens,
         generators={name: torch_generator(SEED, name) for name in STREAMS},
     )

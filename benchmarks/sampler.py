@@ -12,7 +12,7 @@ from benchmarks.materials import Materials, Setup
 from benchmarks.timing import Work, cpu_seconds, rates, ratio, spread
 from transformers import PreTrainedModel
 
-from overopt.methods.ppo.policy import Episodes, response_logprobs
+from overopt.methods.episodes import Episodes, response_logprobs
 from overopt.models.architecture import Policy, eos_id
 from overopt.models.transformers_models import as_library_model
 from overopt.policy.sampling import Responses, sample_responses

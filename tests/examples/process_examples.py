@@ -19,9 +19,9 @@ from overopt.config.ppo import PPOConfig
 from overopt.config.reward_model import RewardModelSettings
 from overopt.config.training import TransformerConfig
 from overopt.jobs.processes import Processes
-from overopt.methods.ppo.evaluation import Evaluator
-from overopt.methods.ppo.job import STREAMS
-from overopt.methods.ppo.training import PPOTrainer
+from overopt.methods.evaluation import Evaluator
+from overopt.methods.ppo.algorithm import PPO
+from overopt.methods.rl.loop import STREAMS, RLLoop
 from overopt.models.loading import build_policy, build_reward_model
 from overopt.models.tokens import join
 from overopt.models.training.lora import add_adapters
@@ -121,14 +121,12 @@ def ppo_losses(num_iterations: int = 5, **changes: object) -> list[float]:
         evaluate_every=2,
         num_normalization_responses=101,
     )
-    trainer = PPOTrainer(
-        policy.eval(),
+    trainer = RLLoop(
+        PPO(policy.eval(), config, learning_rate=3e-3, kl_coef=0.1),
         ref_policy,
         scorer,
         prompts,
         config,
-        learning_rate=3e-3,
-        kl_coef=0.1,
         max_response_tokens=6,
         generators=streams,
         **changes,

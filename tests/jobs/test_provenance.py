@@ -304,7 +304,11 @@ DEPENDENCIES = {
     | POOL
     | MODEL
     | SCORING,
-    "ppo": {"methods.ppo", "config.ppo", "methods.curves", "config.cells"}
+    "ppo": {
+        *("methods.ppo", "methods.rl", "methods.episodes", "methods.evaluation"),
+        *("methods.sequence_kl", "methods.method_files", "methods.curves"),
+        *("config.ppo", "config.rl", "config.cells"),
+    }
     | MODEL
     | TRAINING
     | SAMPLING

@@ -15,7 +15,8 @@ from overopt.methods.best_of_n.curve import best_of_n_curve
 from overopt.methods.best_of_n.gold_scores import score_pool_by_gold
 from overopt.methods.best_of_n.pool import sample_pool
 from overopt.methods.curves import curve_table, evaluation_prompts
-from overopt.methods.ppo.job import optimize_policy
+from overopt.methods.method_files import MethodFiles
+from overopt.methods.ppo.job import optimize_by_ppo
 from overopt.models.loading import load_policy, load_reward_model, num_parameters, save_model
 from overopt.models.tokens import copy_tokenizer
 from overopt.policy.sampling import sample_responses
@@ -159,17 +160,16 @@ def make_ppo_curve(study) -> pd.DataFrame:
         "text": TEXT,
         "seed": 5,
     }
-    optimize_policy(
-        Job("x"),
-        PPOSettings.model_validate(settings),
-        study / "prompts.parquet",
-        study / "policy",
-        study / "proxy",
-        study / "gold",
-        study / "ppo.parquet",
-        study / "iterations.csv",
-        study / "optimized",
+    files = MethodFiles(
+        prompts=study / "prompts.parquet",
+        policy_dir=study / "policy",
+        proxy_rm_dir=study / "proxy",
+        gold_rm_dir=study / "gold",
+        curve=study / "ppo.parquet",
+        iterations=study / "iterations.csv",
+        model_dir=study / "optimized",
     )
+    optimize_by_ppo(Job("x"), PPOSettings.model_validate(settings), files)
     return pd.read_parquet(study / "ppo.parquet")
 
 

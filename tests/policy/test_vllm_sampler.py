@@ -16,8 +16,8 @@ import torch
 from overopt.config.policy import SamplerChoice
 from overopt.config.training import TextConfig
 from overopt.errors import UserError
-from overopt.methods.ppo.policy import Episodes
-from overopt.methods.ppo.policy import response_logprobs as trainers_logprobs
+from overopt.methods.episodes import Episodes
+from overopt.methods.episodes import response_logprobs as trainers_logprobs
 from overopt.models import device
 from overopt.models.loading import load_policy, save_model
 from overopt.policy import samplers, vllm_sampler

@@ -15,9 +15,9 @@ import torch
 from accelerate.state import AcceleratorState
 
 from overopt.config.ppo import PPOConfig
-from overopt.methods.ppo.evaluation import Evaluator
-from overopt.methods.ppo.job import STREAMS
-from overopt.methods.ppo.training import PPOTrainer
+from overopt.methods.evaluation import Evaluator
+from overopt.methods.ppo.algorithm import PPO
+from overopt.methods.rl.loop import STREAMS, RLLoop
 from overopt.models.loading import on_device
 from overopt.models.tokens import join
 from overopt.models.training.state import TrainingState
@@ -187,14 +187,12 @@ def ppo_curve(build_tiny_policy, build_tiny_reward_model, monkeypatch, device: s
         SequenceScorer(on_device(build_tiny_reward_model(seed), torch.device(device)), join)
         for seed in (1, 3)
     )
-    trainer = PPOTrainer(
-        policy,
+    trainer = RLLoop(
+        PPO(policy, config, learning_rate=3e-3, kl_coef=0.0),
         ref_policy,
         proxy,
         prompts,
         config,
-        learning_rate=3e-3,
-        kl_coef=0.0,
         max_response_tokens=6,
         generators={name: torch_generator(0, name) for name in STREAMS},
     )

@@ -8,7 +8,8 @@ python workflow/scripts/ppo.py --config '{...}' --prompts prompts.parquet
 
 from overopt.jobs.job import Input, Job, Output, Settings, run
 from overopt.config.ppo import PPOSettings
-from overopt.methods.ppo.job import optimize_policy
+from overopt.methods.method_files import MethodFiles
+from overopt.methods.ppo.job import optimize_by_ppo
 
 
 def main(
@@ -22,17 +23,16 @@ def main(
     iterations: Output,
     model: Output,
 ) -> None:
-    optimize_policy(
-        job,
-        PPOSettings.model_validate_json(config),
-        prompts,
-        policy.parent,
-        proxy_rm.parent,
-        gold_rm.parent,
-        curve,
-        iterations,
-        model.parent,
+    files = MethodFiles(
+        prompts=prompts,
+        policy_dir=policy.parent,
+        proxy_rm_dir=proxy_rm.parent,
+        gold_rm_dir=gold_rm.parent,
+        curve=curve,
+        iterations=iterations,
+        model_dir=model.parent,
     )
+    optimize_by_ppo(job, PPOSettings.model_validate_json(config), files)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,12 @@
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from overopt.config.cells import PPORun
-from overopt.config.strict_model import StrictModel
-from overopt.config.training import Numerics, TextConfig
-
-PIECE_SIZE = 64
-"""Episodes that a processor reads at once: they are of like length, and stay in its cache."""
+from overopt.config.rl import EvaluationSettings, RLConfig
 
 
-class PPOConfig(StrictModel):
+class PPOConfig(RLConfig):
     """One PPO run, but for what the grid sets (policy, proxy RM, KL penalty, seed)."""
 
-    num_iterations: PositiveInt = Field(default=100, description="Rollout-and-update rounds.")
-    batch_size: PositiveInt = Field(default=256, description="Responses per rollout.")
     num_ppo_epochs: PositiveInt = Field(default=2, description="Passes over each rollout.")
     num_mini_batches: PositiveInt = Field(default=1, description="Optimizer steps per pass.")
     value_learning_rate_factor: PositiveFloat = Field(
@@ -33,37 +27,11 @@ class PPOConfig(StrictModel):
     gamma: PositiveFloat = Field(default=1.0, le=1.0, description="Discount; 1: none.")
     lam: float = Field(default=0.95, ge=0, le=1, description="GAE's lambda (Table 1).")
     vf_coef: NonNegativeFloat = Field(default=0.5, description="Weight of the value loss.")
-    max_grad_norm: PositiveFloat = Field(default=1.0, description="Gradient clipping.")
-    missing_eos_penalty: NonNegativeFloat = Field(
-        default=0.0, description="Taken from the reward of a response that was cut. 0: none."
-    )
-    stop_kl: PositiveFloat = Field(
-        default=45.0, description="Stop when an evaluation's KL exceeds this (nats)."
-    )
-    evaluate_every: PositiveInt = Field(
-        default=5, description="Iterations between evaluations, at most."
-    )
-    evaluate_at_sqrt_kl: PositiveFloat = Field(
-        default=0.2,
-        description="Also evaluate when sqrt(KL), KL in nats, has moved by this since the last.",
-    )
-    num_evaluation_responses: PositiveInt = Field(
-        default=4, description="Responses per evaluation prompt at each evaluation."
-    )
-    num_normalization_responses: PositiveInt = Field(
-        default=1024,
-        description="Responses of the initial policy that set the zero and unit of the reward.",
-    )
 
 
-class PPOSettings(StrictModel):
+class PPOSettings(EvaluationSettings):
     """One job: one PPO run."""
 
     run: PPORun
     ppo: PPOConfig
     learning_rate: PositiveFloat
-    num_evaluation_prompts: PositiveInt
-    has_hidden_utility: bool
-    text: TextConfig
-    numerics: Numerics = Numerics()
-    seed: NonNegativeInt

@@ -17,7 +17,7 @@ import torch
 from overopt.errors import UserError
 from overopt.models.architecture import RewardModel, context_limit
 from overopt.models.device import device_of_this_job
-from overopt.models.loading import load_reward_model, on_device
+from overopt.models.loading import load_reward_model, num_parameters, on_device
 from overopt.models.tokens import (
     decode_prompts,
     decode_responses,
@@ -34,15 +34,19 @@ Joined = Callable[[Ids, Ids], list[list[int]]]
 
 
 class Scorer(Protocol):
-    """A reward model that reads what a policy wrote."""
+    """What reads a policy's responses and scores them: a reward model, several, or a service."""
 
     @property
-    def model(self) -> RewardModel:
-        """The model itself."""
+    def num_parameters(self) -> int:
+        """Parameters without embeddings, of all models together; 0 where they are not known."""
         ...
 
     def score(self, prompt_ids: Ids, response_ids: Ids) -> np.ndarray:
         """Scores (N,), float32, of N responses to N prompts, in the policy's token ids."""
+        ...
+
+    def to(self, device: torch.device) -> None:
+        """Move what scores to a device; nothing to do for a service."""
         ...
 
 
@@ -50,26 +54,44 @@ class SequenceScorer:
     """A reward model of the project's own."""
 
     def __init__(self, model: RewardModel, joined: Joined) -> None:
-        self.model = model
+        self._model = model
         self._joined = joined
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters without embeddings, score head included."""
+        return num_parameters(self._model)
 
     def score(self, prompt_ids: Ids, response_ids: Ids) -> np.ndarray:
         """Scores (N,), float32, of N responses to N prompts, in the policy's token ids."""
-        return score_sequences(self.model, self._joined(prompt_ids, response_ids))
+        return score_sequences(self._model, self._joined(prompt_ids, response_ids))
+
+    def to(self, device: torch.device) -> None:
+        """Move the model to a device."""
+        on_device(self._model, device)
 
 
 class PublishedScorer:
     """A reward model that others made, which reads text in its own format."""
 
     def __init__(self, folder: Path, policy_tokenizer_dir: Path) -> None:
-        self.model, self._tokenizer = load_published(folder)
+        self._model, self._tokenizer = load_published(folder)
         self._policy_tokenizer = load_tokenizer(policy_tokenizer_dir)
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters without embeddings, score head included."""
+        return num_parameters(self._model)
 
     def score(self, prompt_ids: Ids, response_ids: Ids) -> np.ndarray:
         """Scores (N,), float32, of N responses to N prompts, in the policy's token ids."""
         prompts = decode_prompts(self._policy_tokenizer, prompt_ids)
         responses = decode_responses(self._policy_tokenizer, response_ids)
-        return score_texts(self.model, self._tokenizer, prompts, responses)
+        return score_texts(self._model, self._tokenizer, prompts, responses)
+
+    def to(self, device: torch.device) -> None:
+        """Move the model to a device."""
+        on_device(self._model, device)
 
 
 def load_scorer(
@@ -89,7 +111,7 @@ def load_scorer(
         if is_published(folder)
         else SequenceScorer(load_reward_model(folder), joined_for(folder, policy_tokenizer_dir))
     )
-    on_device(scorer.model, device or device_of_this_job())
+    scorer.to(device or device_of_this_job())
     return scorer
 
 

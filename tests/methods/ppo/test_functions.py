@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from library_twins import twin_of
-from overopt.methods.ppo.policy import (
+from overopt.config.ppo import PPOConfig
+from overopt.methods.episodes import (
     Episodes,
-    PolicyWithValueHead,
     in_order,
     logprobs_of,
     mini_batches,
@@ -17,6 +17,7 @@ from overopt.methods.ppo.policy import (
     response_states,
     token_log_distributions,
 )
+from overopt.methods.ppo.algorithm import PPO
 from overopt.methods.ppo.rewards import (
     generalized_advantages,
     masked_mean,
@@ -25,7 +26,7 @@ from overopt.methods.ppo.rewards import (
     token_rewards,
     value_loss,
 )
-from overopt.methods.ppo.sequence_kl import exact_token_kl, sampled_kl
+from overopt.methods.sequence_kl import exact_token_kl, sampled_kl
 from overopt.models.tokens import pad_right
 from overopt.policy.sampling import Responses
 
@@ -149,7 +150,7 @@ def test_episodes_by_hand():
 
 def test_pieces_hold_all_episodes_by_length(build_tiny_policy, monkeypatch):
     policy = build_tiny_policy()
-    monkeypatch.setattr("overopt.methods.ppo.policy.PIECE_SIZE", 2)
+    monkeypatch.setattr("overopt.methods.episodes.PIECE_SIZE", 2)
     prompts, responses = [[1, 3, 4], [1], [1, 5], [1]], [[6, EOS], [EOS], [8, 9, EOS], [7, EOS]]
     episodes = episodes_of(prompts, responses)
     pieces = episodes.pieces(policy)
@@ -158,18 +159,18 @@ def test_pieces_hold_all_episodes_by_length(build_tiny_policy, monkeypatch):
     for rows, piece in pieces:
         assert piece.sequences == [episodes.sequences[row] for row in rows.tolist()]
     assert in_order([(rows, piece.lengths) for rows, piece in pieces]).tolist() == [2, 1, 3, 2]
-    monkeypatch.setattr("overopt.methods.ppo.policy.PIECE_SIZE", 4)
+    monkeypatch.setattr("overopt.methods.episodes.PIECE_SIZE", 4)
     assert episodes.pieces(policy)[0][1] is episodes
 
 
 @torch.no_grad()
 def test_values_are_read_before_each_response_token(build_tiny_policy, ragged_prompts):
-    module = PolicyWithValueHead(build_tiny_policy())
+    module = PPO(build_tiny_policy(), PPOConfig(), learning_rate=1.0, kl_coef=0.0)
     responses = [[3, EOS], [4, 0, 0, 5], [EOS], [1, 9, 8, 7, 6, EOS], [10], [0, EOS]]
     episodes = episodes_of(ragged_prompts, responses)
-    assert not module(episodes)[1].any()  # the head starts at zero
+    assert not module.logprobs_and_values(episodes)[1].any()  # the head starts at zero
     torch.nn.init.normal_(module.value_head.weight, generator=torch.Generator().manual_seed(0))
-    logprobs, values = module(episodes)
+    logprobs, values = module.logprobs_and_values(episodes)
     twin = twin_of(module.policy)
     for row, (prompt, response) in enumerate(zip(ragged_prompts, responses, strict=True)):
         ids = torch.tensor([[*prompt, *response]])

@@ -9,24 +9,24 @@ import pytest
 import torch
 
 from overopt.config.ppo import PPOConfig
-from overopt.config.reward_model import RewardModelSettings
-from overopt.methods.ppo import update
-from overopt.methods.ppo.evaluation import Evaluator
-from overopt.methods.ppo.job import STREAMS
-from overopt.methods.ppo.policy import Episodes
-from overopt.methods.ppo.training import PPOTrainer
-from overopt.models.loading import build_reward_model
+from overopt.methods.evaluation import Evaluator
+from overopt.methods.ppo.algorithm import PPO
+from overopt.methods.rl.loop import STREAMS, RLLoop
+from overopt.methods.rl.update import Updater
 from overopt.models.tokens import join
 from overopt.models.training.state import TrainingState
 from overopt.randomness import torch_generator
 from overopt.reward_model import scorer
 from overopt.reward_model.scorer import SequenceScorer
 from overopt.reward_model.scoring import score_sequences
-from overopt.reward_model.training import TokenizedComparisons, train_on_comparisons
+from rl_examples import (
+    LIKED,
+    MAX_RESPONSE_TOKENS,
+    PROMPTS,
+    count_liked,
+    reward_model_that_likes_a_token,
+)
 
-LIKED = 5
-PROMPTS = [[1, 3], [1], [1, 4, 6], [1, 7, 8, 9, 10]]
-MAX_RESPONSE_TOKENS = 6
 CONFIG = PPOConfig(
     num_iterations=5,
     batch_size=32,
@@ -47,29 +47,7 @@ class KilledError(Exception):
 
 @pytest.fixture(scope="module")
 def proxy_rm(build_tiny_policy):
-    """Reward model that has learnt to count the liked token."""
-    rng = np.random.default_rng(0)
-    pairs = rng.integers(0, 11, (1600, 2, 7)).tolist()
-    ordered = [sorted(pair, key=lambda r: r.count(LIKED)) for pair in pairs]
-    ordered = [pair for pair in ordered if pair[0].count(LIKED) < pair[1].count(LIKED)]
-    settings = RewardModelSettings.model_validate(
-        {
-            "proxy_rm": None,
-            "num_comparisons": len(ordered),
-            "num_validation": 1,
-            "optimization": {"learning_rate": 1e-2, "batch_size": 8},
-            "text": {"max_prompt_tokens": 6, "max_response_tokens": MAX_RESPONSE_TOKENS},
-            "seed": 0,
-            "subset_seed": 0,
-        }
-    )
-    comparisons = TokenizedComparisons(
-        [chosen for _, chosen in ordered], [rejected for rejected, _ in ordered]
-    )
-    reward_model = build_reward_model(build_tiny_policy(9, 1.0))
-    losses = train_on_comparisons(reward_model, comparisons, settings, TrainingState(None))
-    assert losses[-20:].mean() < 0.3
-    return reward_model
+    return reward_model_that_likes_a_token(build_tiny_policy)
 
 
 @pytest.fixture
@@ -84,18 +62,16 @@ def start(build_tiny_policy, build_tiny_reward_model, proxy_rm):
         human_scores=None,
         reward_model=proxy_rm,
         **changes: object,
-    ) -> tuple[PPOTrainer, Evaluator]:
+    ) -> tuple[RLLoop, Evaluator]:
         config = config.model_copy(update=changes)
         policy = build_tiny_policy(0, 1.0, hidden_size=16)
         ref_policy = copy.deepcopy(policy)
-        trainer = PPOTrainer(
-            policy,
+        trainer = RLLoop(
+            PPO(policy, config, learning_rate=learning_rate, kl_coef=kl_coef),
             ref_policy,
             SequenceScorer(reward_model, join),
             PROMPTS,
             config,
-            learning_rate=learning_rate,
-            kl_coef=kl_coef,
             max_response_tokens=MAX_RESPONSE_TOKENS,
             generators={name: torch_generator(0, name) for name in STREAMS},
         )
@@ -113,15 +89,11 @@ def start(build_tiny_policy, build_tiny_reward_model, proxy_rm):
     return start
 
 
-def count_liked(episodes: Episodes) -> np.ndarray:
-    return np.array([row.count(LIKED) for row in episodes.response_ids.tolist()], dtype=float)
-
-
 def means(evaluations, name: str) -> list[float]:
     return [float(np.mean(evaluation["measured"][name])) for evaluation in evaluations]
 
 
-def weights_of(trainer: PPOTrainer) -> dict[str, torch.Tensor]:
+def weights_of(trainer: RLLoop) -> dict[str, torch.Tensor]:
     return {name: t.clone() for name, t in trainer.policy.state_dict().items()}
 
 
@@ -165,13 +137,13 @@ def test_a_large_penalty_keeps_the_kl_small(start):
 
 def test_the_ratio_is_one_at_the_first_mini_batch(start, monkeypatch):
     checks = []
-    check_ratio = update._check_ratio
+    check_ratio = Updater._check_ratio
 
     def record(*arguments):
         checks.append(arguments)
         check_ratio(*arguments)
 
-    monkeypatch.setattr(update, "_check_ratio", record)
+    monkeypatch.setattr(Updater, "_check_ratio", record)
     trainer, evaluator = start(num_iterations=3)
     trainer.run(evaluator, TrainingState(None))
     assert len(checks) == 3  # once a rollout, during the warm-up too
@@ -179,7 +151,7 @@ def test_the_ratio_is_one_at_the_first_mini_batch(start, monkeypatch):
 
 def test_a_policy_that_moved_since_the_rollout_is_noticed(start, monkeypatch):
     trainer, evaluator = start()
-    roll_out = PPOTrainer._roll_out
+    roll_out = RLLoop._roll_out
 
     def roll_out_and_move(self):
         rollout = roll_out(self)
@@ -188,7 +160,7 @@ def test_a_policy_that_moved_since_the_rollout_is_noticed(start, monkeypatch):
             self.policy.transformer.wte.weight[LIKED] *= 1.01
         return rollout
 
-    monkeypatch.setattr(PPOTrainer, "_roll_out", roll_out_and_move)
+    monkeypatch.setattr(RLLoop, "_roll_out", roll_out_and_move)
     with pytest.raises(AssertionError, match="the probability ratio differs from 1 by"):
         trainer.run(evaluator, TrainingState(None))
 

@@ -8,11 +8,13 @@ import torch
 from accelerate.state import AcceleratorState
 
 from overopt.config.compute import PASSES_VARIABLE, RECOMPUTE_VARIABLE
-from overopt.config.training import Numerics, TransformerConfig
+from overopt.config.ppo import PPOConfig
+from overopt.config.training import TransformerConfig
 from overopt.errors import UserError
 from overopt.jobs.processes import Processes
-from overopt.methods.ppo import policy as ppo_policy
-from overopt.methods.ppo.policy import Episodes, PolicyWithValueHead
+from overopt.methods import episodes as methods_episodes
+from overopt.methods.episodes import Episodes
+from overopt.methods.ppo.algorithm import PPO
 from overopt.models import hidden_states
 from overopt.models.loading import build_policy, build_reward_model
 from overopt.models.training.accelerator import body_precision
@@ -126,7 +128,7 @@ def test_a_reward_model_in_bf16_learns_as_in_fp32():
 
 @pytest.mark.usefixtures("_free_precision")
 def test_ppo_in_bf16_starts_at_zero_kl_and_keeps_the_ratio():
-    numbers = ppo_losses(numerics=Numerics(precision="bf16"), num_iterations=1)
+    numbers = ppo_losses(precision="bf16", num_iterations=1)
     assert np.isfinite(numbers).all()
     kl, kl_k1 = numbers[-10:-8]
     assert (kl, kl_k1) == (0, 0)  # the same policy, read in the same precision
@@ -146,7 +148,9 @@ def test_heads_are_fp32_under_bf16_and_scores_do_not_repeat():
         episodes = Episodes(
             ids.tolist(), ids, lengths - 6, lengths * 0 + 6, ids[:, 6:], lengths > 0
         )
-        logprobs, values = PolicyWithValueHead(policy)(episodes)
+        logprobs, values = PPO(
+            policy, PPOConfig(), learning_rate=1.0, kl_coef=0.0
+        ).logprobs_and_values(episodes)
     assert scores.dtype == logprobs.dtype == values.dtype == torch.float32
     assert (scores - expected).abs().max() < 0.05 * expected.std()
     assert not torch.equal(scores, expected)
@@ -161,15 +165,15 @@ def test_heads_are_fp32_under_bf16_and_scores_do_not_repeat():
 def test_episodes_are_read_in_pieces_that_fit(monkeypatch):
     expected = ppo_losses()
     sizes = []
-    forward = ppo_policy.token_log_distributions
+    forward = methods_episodes.token_log_distributions
 
     def seen(policy, states):
         sizes.append(len(states) * 11)
         return forward(policy, states)
 
-    monkeypatch.setattr(ppo_policy, "token_log_distributions", seen)
-    monkeypatch.setattr("overopt.methods.ppo.evaluation.token_log_distributions", seen)
-    monkeypatch.setattr(ppo_policy, "LARGEST_LOGITS", 500)
+    monkeypatch.setattr(methods_episodes, "token_log_distributions", seen)
+    monkeypatch.setattr("overopt.methods.evaluation.token_log_distributions", seen)
+    monkeypatch.setattr(methods_episodes, "LARGEST_LOGITS", 500)
     np.testing.assert_allclose(ppo_losses(), expected, atol=1e-4, rtol=0)
     assert 0 < max(sizes) <= 500
 
@@ -181,8 +185,8 @@ def test_pieces_are_small_on_a_processor_and_fit_large_vocabularies():
     lengths = torch.full((1500,), 24)
     episodes = Episodes(ids.tolist(), ids, lengths * 0 + 1, lengths, ids, lengths > 0)
     sizes = [len(piece.sequences) for _, piece in episodes.pieces(policy)]
-    assert max(sizes) == ppo_policy.PIECE_SIZE
+    assert max(sizes) == methods_episodes.PIECE_SIZE
     policy.config.vocab_size = 500_000
     sizes = [len(piece.sequences) for _, piece in episodes.pieces(policy)]
-    assert max(sizes) * 24 * 500_000 <= ppo_policy.LARGEST_LOGITS
+    assert max(sizes) * 24 * 500_000 <= methods_episodes.LARGEST_LOGITS
     assert sum(sizes) == 1500

@@ -8,7 +8,6 @@ import pandas as pd
 from overopt.config.best_of_n import BestOfNSettings
 from overopt.jobs.job import Job
 from overopt.methods.curves import curve_table
-from overopt.models.loading import num_parameters
 from overopt.models.tokens import id_lists
 from overopt.reward_model.scorer import load_scorer
 from overopt.theory.best_of_n import best_of_n_scores
@@ -52,7 +51,7 @@ def best_of_n_curve(
     measurements["kl_estimate"] = np.stack(
         [_kl_estimate(scores["proxy_score"], logprobs, n) for n in ns]
     )
-    rows = curve_table(settings.run, num_parameters(proxy.model), ns, measurements)
+    rows = curve_table(settings.run, proxy.num_parameters, ns, measurements)
     rows.to_parquet(curve, index=False)
 
 

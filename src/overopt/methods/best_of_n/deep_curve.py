@@ -16,7 +16,6 @@ from overopt.config.deep_best_of_n import DeepBestOfNSettings
 from overopt.jobs.job import Job
 from overopt.methods.best_of_n.deep_pool import DeepPrompt, read_deep_pool
 from overopt.methods.curves import curve_table
-from overopt.models.loading import num_parameters
 from overopt.models.tokens import decode_prompts, decode_responses, load_tokenizer
 from overopt.reward_model.scorer import Scorer, load_scorer
 from overopt.theory.best_of_n import best_of_n_scores, best_of_n_weights
@@ -97,7 +96,7 @@ def deep_best_of_n_curve(
         rows.append(row)
         print(f"prompt {len(rows)}: {gold.num_scored} responses scored by gold", flush=True)
     measurements = {name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]}
-    table = curve_table(settings.run, num_parameters(proxy.model), ns, measurements)
+    table = curve_table(settings.run, proxy.num_parameters, ns, measurements)
     table.to_parquet(curve, index=False)
 
 

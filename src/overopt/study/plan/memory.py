@@ -19,7 +19,7 @@ import os.path
 from overopt.config.compute import ComputeConfig
 from overopt.config.data import EmbeddedDataConfig, FileDataConfig
 from overopt.config.model import CheckpointSettings
-from overopt.config.ppo import PIECE_SIZE
+from overopt.config.rl import PIECE_SIZE
 from overopt.data.hub.local_files import local_files, size_of
 from overopt.study.plan.compute import gold_compute, policy_compute, proxy_compute
 from overopt.study.plan.shapes import (

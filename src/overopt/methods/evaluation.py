@@ -8,7 +8,7 @@ import torch
 
 from overopt.config.training import Precision
 from overopt.jobs.processes import Processes
-from overopt.methods.ppo.policy import (
+from overopt.methods.episodes import (
     Episodes,
     in_order,
     logprobs_of,
@@ -16,7 +16,7 @@ from overopt.methods.ppo.policy import (
     response_states,
     token_log_distributions,
 )
-from overopt.methods.ppo.sequence_kl import exact_token_kl, sampled_kl
+from overopt.methods.sequence_kl import exact_token_kl, sampled_kl
 from overopt.models.architecture import Policy
 from overopt.models.training.accelerator import body_precision
 from overopt.policy.sampling import sample_responses

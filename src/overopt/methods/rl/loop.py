@@ -1,15 +1,9 @@
 """
-PPO against a proxy reward model (Gao et al. 2022, section 2 and Appendix C).
+The loop of reinforcement learning against a proxy reward model (Gao et al. 2022, section 2).
 
-The loop: roll out, score by the proxy, put the score on the last action, estimate advantages
-(GAE), whiten, update with the clipped loss; every so many iterations evaluate on held-out prompts.
-
-Differences from the paper:
-- the value head is warmed up alone before the policy moves, so that its first steps do not follow
-  advantages against a baseline that knows nothing;
-- the reward is recentred and scaled once, on samples of the initial policy, which sets the unit
-  of the KL penalty; it is never clipped or whitened;
-- the run stops at a KL, not at a number of steps, where that comes first.
+Roll out, score by the proxy, have the algorithm learn from the rollout; every so many iterations
+evaluate on held-out prompts. The reward's zero and unit are the mean and sd of the proxy score on
+samples of the initial policy. A run ends at its last iteration, at a KL, or where it diverges.
 """
 
 import math
@@ -19,13 +13,14 @@ from typing import NamedTuple, TypedDict, cast
 
 import torch
 
-from overopt.config.ppo import PPOConfig
-from overopt.config.training import Numerics
-from overopt.methods.ppo.evaluation import Evaluator
-from overopt.methods.ppo.policy import Episodes, in_order, response_logprobs
-from overopt.methods.ppo.rewards import generalized_advantages, masked_whiten, token_rewards
-from overopt.methods.ppo.sequence_kl import sampled_kl
-from overopt.methods.ppo.update import Rollout, Updater
+from overopt.config.rl import RLConfig
+from overopt.config.training import Precision
+from overopt.errors import UserError
+from overopt.methods.episodes import Episodes, in_order, repeat_prompts, response_logprobs
+from overopt.methods.evaluation import Evaluator
+from overopt.methods.rl.algorithm import Algorithm, Rollout
+from overopt.methods.rl.update import Updater
+from overopt.methods.sequence_kl import sampled_kl
 from overopt.models.architecture import Policy
 from overopt.models.loading import on_device
 from overopt.models.training.accelerator import body_precision
@@ -33,6 +28,9 @@ from overopt.models.training.loop import DivergedError
 from overopt.models.training.state import TrainingState
 from overopt.policy.sampling import Responses, sample_responses
 from overopt.reward_model.scorer import Scorer
+
+STREAMS = ("prompts", "responses", "batches", "normalization", "evaluation")
+"""Random streams of a run; one generator each."""
 
 
 class Evaluation(TypedDict):
@@ -57,7 +55,7 @@ class Progress(TypedDict):
     iterations: list[Iteration]
 
 
-class Run(NamedTuple):
+class LoopResult(NamedTuple):
     """What a run measured: evaluations (step 0 first), metrics of each iteration, why it ended.
 
     `ended` is "last iteration", "KL limit", or "diverged in iteration ...".
@@ -76,42 +74,56 @@ class RewardScale:
     sd: float
 
 
-class PPOTrainer:
-    """One PPO run: the policy being optimized, its optimizer and its random streams."""
+class RLLoop:
+    """One RL run: an algorithm, what it is scored by, and its random streams."""
 
     def __init__(
         self,
-        policy: Policy,
+        algorithm: Algorithm,
         ref_policy: Policy,
         proxy_rm: Scorer,
         prompts: Sequence[Sequence[int]],
-        config: PPOConfig,
+        config: RLConfig,
         *,
-        learning_rate: float,
-        kl_coef: float,
         max_response_tokens: int,
         generators: dict[str, torch.Generator],
-        numerics: Numerics | None = None,
+        precision: Precision = "fp32",
     ) -> None:
-        """Set up a run; `generators` has the streams prompts, responses, batches, evaluation."""
+        """Set up a run; `generators` has a generator for each of `STREAMS`.
+
+        Raises
+        ------
+        UserError
+            The batch size is no multiple of the algorithm's responses per prompt.
+        """
+        if config.batch_size % algorithm.responses_per_prompt:
+            raise UserError(
+                f"batch_size: {config.batch_size} is no multiple of the "
+                f"{algorithm.responses_per_prompt} responses that {type(algorithm).__name__} draws "
+                "to each prompt; choose a multiple"
+            )
         self._config = config
-        self._updater = Updater(policy, config, learning_rate, (numerics or Numerics()).precision)
+        self._updater = Updater(algorithm, config, precision)
         self._processes = self._updater.processes
         self._ref_policy = on_device(ref_policy, self._updater.device).eval()
         self._proxy_rm = proxy_rm
-        on_device(proxy_rm.model, self._updater.device)
+        proxy_rm.to(self._updater.device)
         self._prompts = prompts
-        self._kl_coef = kl_coef
         self._max_response_tokens = max_response_tokens
         self._generators = generators
         self._scale = RewardScale(0.0, 1.0)
 
     @property
+    def algorithm(self) -> Algorithm:
+        """The algorithm, with all that it trains."""
+        return self._updater.algorithm
+
+    @property
     def policy(self) -> Policy:
         """The policy being optimized."""
-        return self._updater.module.policy
+        return self.algorithm.policy
 
-    def run(self, evaluator: Evaluator, state: TrainingState) -> Run:
+    def run(self, evaluator: Evaluator, state: TrainingState) -> LoopResult:
         """Optimize until the last iteration, the KL limit, or a number that is not finite.
 
         A run that diverges keeps what it measured before: its curve ends there.
@@ -121,7 +133,9 @@ class PPOTrainer:
         iterations: list[Iteration] = []
         step = 0
         self._scale = self._measure_reward_scale()
-        if (saved := state.load(updater.module, updater.optimizer, self._generators)) is not None:
+        if (
+            saved := state.load(updater.algorithm, updater.optimizer, self._generators)
+        ) is not None:
             progress = cast(Progress, saved)
             step = progress["step"]
             evaluations, iterations = progress["evaluations"], progress["iterations"]
@@ -136,19 +150,19 @@ class PPOTrainer:
                     means = {name: sum(values) / len(values) for name, values in measured.items()}
                     print(_describe(step, means), flush=True)
                     if means["kl"] > self._config.stop_kl:
-                        return Run(evaluations, iterations, "KL limit")
+                        return LoopResult(evaluations, iterations, "KL limit")
                 if step == self._config.num_iterations:
-                    return Run(evaluations, iterations, "last iteration")
+                    return LoopResult(evaluations, iterations, "last iteration")
                 iterations.append({"step": step, "metrics": self._iterate(step)})
             except DivergedError as error:
                 if not evaluations:
                     raise  # not even the initial policy could be measured
                 print(f"diverged in iteration {step}: {error}", flush=True)
-                return Run(evaluations, iterations, f"diverged in iteration {step}: {error}")
+                return LoopResult(evaluations, iterations, f"diverged in iteration {step}: {error}")
             step += 1
             if state.is_due():
                 progress = Progress(step=step, evaluations=evaluations, iterations=iterations)
-                state.save(updater.module, updater.optimizer, progress, self._generators)
+                state.save(updater.algorithm, updater.optimizer, progress, self._generators)
 
     def _is_evaluation_due(
         self, step: int, evaluations: list[Evaluation], iterations: list[Iteration]
@@ -192,11 +206,10 @@ class PPOTrainer:
 
     def _iterate(self, step: int) -> dict[str, float]:
         """Roll out and update once; the iteration's metrics."""
-        config = self._config
-        is_warmup = step < config.num_value_warmup_iterations
-        self._updater.set_learning_rates(step)
         rollout = self._roll_out()
-        metrics = self._updater.update(rollout, self._generators["batches"], is_warmup=is_warmup)
+        with torch.no_grad():
+            targets = self.algorithm.finish(rollout)
+        metrics = self._updater.update(rollout, targets, step, self._generators["batches"])
         return {
             "score": rollout.scores.mean().item(),
             "kl_k1": rollout.kl.mean().item(),
@@ -206,48 +219,47 @@ class PPOTrainer:
 
     @torch.no_grad()
     def _roll_out(self) -> Rollout:
-        """Sample responses and turn their proxy scores into advantages and returns.
+        """Sample responses, read them by both policies, and score them by the proxy RM.
 
         Each process reads and scores its share of the responses; then all hold the whole rollout.
         """
-        config = self._config
-        prompts = self._draw_prompts(config.batch_size, self._generators["prompts"])
-        responses = self._sample(self.policy, prompts, "responses")
-        episodes = Episodes.of(prompts, responses)
-        logprobs, values, ref_logprobs, raw = (
-            self._processes.gather(rows, config.batch_size)
-            for rows in self._read(episodes.share(self._processes))
-        )
-        scores = (raw - self._scale.mean) / self._scale.sd
-        scores = scores - config.missing_eos_penalty * episodes.is_cut
-        rewards = token_rewards(scores, logprobs, ref_logprobs, episodes.lengths, self._kl_coef)
-        advantages, returns = generalized_advantages(
-            rewards, values, episodes.mask, config.gamma, config.lam
-        )
+        config, num_repeats = self._config, self.algorithm.responses_per_prompt
+        drawn = self._draw_prompts(config.batch_size // num_repeats, self._generators["prompts"])
+        prompts = repeat_prompts(drawn, num_repeats)
+        episodes = Episodes.of(prompts, self._sample(self.policy, prompts, "responses"))
+        read = {
+            name: self._processes.gather(rows, config.batch_size)
+            for name, rows in self._read(episodes.share(self._processes)).items()
+        }
+        scores = (read.pop("proxy_score") - self._scale.mean) / self._scale.sd
+        logprobs, ref_logprobs = read.pop("logprobs"), read.pop("ref_logprobs")
         return Rollout(
             episodes=episodes,
-            num_tokens=episodes.lengths.cpu().numpy(),
-            scores=scores,
-            kl=sampled_kl(logprobs, ref_logprobs, episodes.mask),
+            scores=scores - config.missing_eos_penalty * episodes.is_cut,
             logprobs=logprobs,
-            advantages=masked_whiten(advantages, episodes.mask),
-            returns=returns,
+            ref_logprobs=ref_logprobs,
+            kl=sampled_kl(logprobs, ref_logprobs, episodes.mask),
+            readings=read,
         )
 
-    def _read(self, episodes: Episodes) -> tuple[torch.Tensor, ...]:
-        """Log-probabilities, values, reference log-probabilities, and scores of the proxy RM."""
-        module = self._updater.module
+    def _read(self, episodes: Episodes) -> dict[str, torch.Tensor]:
+        """What the algorithm reads, reference log-probabilities, and scores of the proxy RM."""
         pieces = episodes.pieces(self.policy)
         with body_precision(self._updater.precision, self._updater.device):
             read = [
-                (*module(piece), response_logprobs(self._ref_policy, piece)) for _, piece in pieces
+                {
+                    **self.algorithm.read(piece),
+                    "ref_logprobs": response_logprobs(self._ref_policy, piece),
+                }
+                for _, piece in pieces
             ]
         rows = [rows for rows, _ in pieces]
-        logprobs, values, reference = (
-            in_order(list(zip(rows, parts, strict=True))) for parts in zip(*read, strict=True)
-        )
+        columns = {
+            name: in_order([(own, of[name]) for own, of in zip(rows, read, strict=True)])
+            for name in read[0]
+        }
         scores = torch.as_tensor(self._proxy_rm.score(*episodes.parts))
-        return logprobs, values, reference, scores.to(logprobs.device)
+        return {**columns, "proxy_score": scores.to(columns["logprobs"].device)}
 
 
 def _finite(measured: dict[str, list[float]], step: int) -> dict[str, list[float]]:

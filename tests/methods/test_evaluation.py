@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from library_twins import twin_of
-from overopt.methods.ppo.evaluation import Evaluator
-from overopt.methods.ppo.policy import Episodes, repeat_prompts
+from overopt.methods.episodes import Episodes, repeat_prompts
+from overopt.methods.evaluation import Evaluator
 from overopt.models.tokens import join
 from overopt.policy.sampling import sample_responses
 from overopt.reward_model.scorer import SequenceScorer
@@ -50,7 +50,7 @@ def test_the_initial_policy_is_at_zero(policy, evaluator):
     prompts = repeat_prompts(PROMPTS, NUM_RESPONSES)
     responses = sample_responses(policy, prompts, MAX_RESPONSE_TOKENS, rng())
     sequences = Episodes.of(prompts, responses).sequences
-    by_prompt = score_sequences(evaluator.proxy_rm.model, sequences).reshape(len(PROMPTS), -1)
+    by_prompt = score_sequences(evaluator.proxy_rm._model, sequences).reshape(len(PROMPTS), -1)
     assert measured["proxy_score"] == pytest.approx(by_prompt.mean(1).tolist(), rel=1e-5)
 
 
@@ -91,8 +91,8 @@ def test_all_measurements_are_of_the_same_responses(policy, evaluator):
     expected = {
         "kl": exact,
         "kl_k1": sampled,
-        "proxy_score": score_sequences(evaluator.proxy_rm.model, sequences),
-        "gold_score": score_sequences(evaluator.gold_rm.model, sequences),
+        "proxy_score": score_sequences(evaluator.proxy_rm._model, sequences),
+        "gold_score": score_sequences(evaluator.gold_rm._model, sequences),
         "human_score": [row.count(5) for row in sequences],
         "response_length": [len(row) - start for row, start in zip(sequences, starts, strict=True)],
     }

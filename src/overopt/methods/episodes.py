@@ -1,4 +1,4 @@
-"""The policy with a value head, and what PPO reads off it for a batch of responses."""
+"""Prompts with responses sampled for them, and what a policy says of the response tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from overopt.config.ppo import PIECE_SIZE
+from overopt.config.rl import PIECE_SIZE
 from overopt.jobs.processes import Processes
-from overopt.models.architecture import FILLER_ID, Policy, state_size, vocabulary_logits
+from overopt.models.architecture import FILLER_ID, Policy, vocabulary_logits
 from overopt.models.device import to_device
 from overopt.models.hidden_states import states_at
 from overopt.models.tokens import pad_right
@@ -158,34 +158,6 @@ def response_logprobs(policy: Policy, episodes: Episodes) -> torch.Tensor:
     """Log-probability of each response token under a policy, (B, T), nats, 0 at padding."""
     distributions = token_log_distributions(policy, response_states(policy, episodes))
     return episodes.by_response(logprobs_of(distributions, episodes.tokens))
-
-
-class PolicyWithValueHead(torch.nn.Module):
-    """A policy and a scalar value head on its trunk, as in the paper's shared network.
-
-    Difference from TRL: the value model is a head of the policy, not a copy of the reward model.
-    """
-
-    def __init__(self, policy: Policy) -> None:
-        super().__init__()
-        self.policy = policy
-        self.value_head = torch.nn.Linear(state_size(policy), 1, device=policy.device)
-        torch.nn.init.zeros_(self.value_head.weight)
-        torch.nn.init.zeros_(self.value_head.bias)
-
-    def forward(
-        self, episodes: Episodes, *, is_trunk_frozen: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities of the response tokens and values before them, (B, T), 0 at padding.
-
-        With a frozen trunk only the value head gets gradients.
-        """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_trunk_frozen):
-            states = response_states(self.policy, episodes)
-        logprobs = logprobs_of(token_log_distributions(self.policy, states), episodes.tokens)
-        with torch.autocast(states.device.type, enabled=False):  # in fp32 whatever the body is in
-            values = self.value_head(states.float()).squeeze(-1)
-        return episodes.by_response(logprobs), episodes.by_response(values)
 
 
 def mini_batches(

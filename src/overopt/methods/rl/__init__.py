@@ -1,0 +1,1 @@
+"""Reinforcement learning against a proxy reward model: the loop that all algorithms share."""
