@@ -207,10 +207,7 @@ SAMPLING = {
     "policy.cache_decoder",
     *("policy.left_padding", "policy.batch_size", "models.device", "randomness"),
 }
-SAMPLERS = {
-    *("policy.samplers", "policy.vllm_sampler", "policy.logprobs", "config.policy"),
-    *SAMPLING | STATES,
-}
+SAMPLERS = {"policy.samplers", "config.policy"} | SAMPLING
 SCORING = {
     *("reward_model.scorer", "reward_model.scoring", "reward_model.published", "data.dialogue"),
     "models.device",
@@ -227,7 +224,7 @@ REWARD_MODEL = {
     *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
     *("config.reward_model", "config.model", "config.cells"),
 }
-POOL = {"config.best_of_n", "theory.pool_table", "config.policy", "config.cells"}
+POOL = {"config.best_of_n", "theory.pool_table", "config.cells"}
 STATISTICS = {
     *(
         "config.analysis",

@@ -53,10 +53,10 @@ def imported(names: set[str]) -> tuple[set[str], str]:
         (OF_TOKENIZERS, {"torch", "accelerate", "datasets", "peft", "scipy"}),
         (
             OF_MODELS,
-            {"transformers", "torch._dynamo", "scipy.stats", *("peft", "vllm"), *PLOTS_AND_TABLES},
+            {"transformers", "torch._dynamo", "scipy.stats", "peft", *PLOTS_AND_TABLES},
         ),
         # transformers imports accelerate by itself, and scipy.optimize.
-        (OF_LIBRARY_MODELS, {"peft", "vllm", "scipy.stats", *PLOTS_AND_TABLES}),
+        (OF_LIBRARY_MODELS, {"peft", "scipy.stats", *PLOTS_AND_TABLES}),
     ],
     ids=["statistics", "tokenizers", "models", "models of transformers"],
 )

@@ -8,7 +8,7 @@ change of it makes no finished job stale.
 
 import os
 import shlex
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, PositiveInt
 
@@ -42,8 +42,8 @@ class ComputeConfig(Numerics):
         description="Ask the cluster for GPUs: one a process for training jobs, one for jobs that "
         "sample or score.",
     )
-    sampler: Literal["native", "vllm"] = Field(
-        default="native", description="What draws the responses of policies."
+    sampler: str = Field(
+        default="native", description="What draws the responses of policies, by its name."
     )
 
     def overridden_by(self, other: "ComputeConfig") -> "ComputeConfig":

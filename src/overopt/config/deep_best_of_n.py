@@ -3,7 +3,6 @@
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from overopt.config.cells import BestOfNRun
-from overopt.config.policy import SamplerChoice
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
 
@@ -29,7 +28,7 @@ class DeepPoolSettings(StrictModel):
     num_prompts: PositiveInt
     num_responses: PositiveInt
     text: TextConfig
-    sampler: SamplerChoice = SamplerChoice()
+    sampler: str = "native"
     seed: NonNegativeInt
 
 

@@ -1,17 +1,21 @@
 """Settings of language-model training (initial policies, RM backbones) and of sampling."""
 
-from typing import Literal
-
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import (
     Numerics,
     OptimizationConfig,
-    Precision,
     TextConfig,
     TransformerConfig,
 )
+
+SAMPLERS = {"native": "overopt.policy.samplers:NativeSampler"}
+"""The class (module:name) of each sampler, by its name in `compute.sampler`.
+
+Names only, so that a config is checked without torch; `overopt.policy.samplers` says what a sampler
+is.
+"""
 
 
 class BackboneConfig(StrictModel):
@@ -33,13 +37,6 @@ class LanguageModelSettings(StrictModel):
     seed: NonNegativeInt
 
 
-class SamplerChoice(StrictModel):
-    """What draws the responses of a policy that stays as it is."""
-
-    name: Literal["native", "vllm"] = "native"
-    precision: Precision = Field(default="fp32", description="Of vLLM; the own sampler is fp32.")
-
-
 class SamplingSettings(StrictModel):
     """One job: draw responses of a policy to prompts of one or more parts."""
 
@@ -47,5 +44,5 @@ class SamplingSettings(StrictModel):
         description="Responses to draw for the prompts of each part of the split."
     )
     text: TextConfig
-    sampler: SamplerChoice = SamplerChoice()
+    sampler: str = "native"
     seed: NonNegativeInt

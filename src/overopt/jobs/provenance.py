@@ -31,7 +31,6 @@ RECORDED_PACKAGES = (
     "pandas",
     "pyarrow",
     "safetensors",
-    "vllm",
 )
 
 

@@ -14,7 +14,7 @@ from overopt.config.deep_best_of_n import DeepBestOfNConfig
 from overopt.config.grid import GridConfig, SweepConfig
 from overopt.config.hub import HubDataConfig, HubDatasetConfig
 from overopt.config.model import CheckpointConfig
-from overopt.config.policy import BackboneConfig
+from overopt.config.policy import SAMPLERS, BackboneConfig
 from overopt.config.reward_model import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
 from overopt.config.training import TextConfig
 from overopt.data.hub.local_files import MAX_FILES, files_of
@@ -58,6 +58,17 @@ def _check_splits(splits: SplitConfig) -> Iterator[str]:
     total = sum(splits.model_dump().values())
     if abs(total - 1) > 1e-9:
         yield f"splits: the shares sum to {total:.6g}; make them sum to 1"
+
+
+def _check_samplers(policies: Mapping[str, object], compute: ComputeConfig) -> Iterator[str]:
+    chosen: dict[str, object] = {"compute": compute}
+    chosen |= {
+        f"policies.{name}.compute": getattr(p, "compute", None) for name, p in policies.items()
+    }
+    for key, section in chosen.items():
+        if isinstance(section, ComputeConfig) and section.sampler not in SAMPLERS:
+            known = ", ".join(SAMPLERS)
+            yield f"{key}.sampler: {section.sampler!r} is no sampler; use one of {known}"
 
 
 def _check_policies(
@@ -371,6 +382,7 @@ def _num_evaluation_prompts(**fractions: float) -> int:
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("splits",), _check_splits),
     (("policies", "main_policy", "gold_rm"), _check_policies),
+    (("policies", "compute"), _check_samplers),
     (("policies", "synthetic_comparisons"), _check_comparison_policy),
     (("policies", "proxy_sizes", "gold_rm", "backbone"), _check_checkpoints),
     (("data", "gold_rm"), _check_gold_data),

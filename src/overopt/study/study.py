@@ -33,7 +33,6 @@ from overopt.config.model import CheckpointSettings, ModelConfig
 from overopt.config.policy import (
     BackboneConfig,
     LanguageModelSettings,
-    SamplerChoice,
     SamplingSettings,
 )
 from overopt.config.ppo import PPOConfig, PPOSettings
@@ -227,13 +226,6 @@ class Study(StrictModel):
         """Of the training of proxy RMs of this size and of their backbones."""
         return self.compute.overridden_by(self.proxy_sizes[proxy_size].compute)
 
-    def _sampler(self, policy_size: str) -> SamplerChoice:
-        """What draws the responses of a policy that stays as it is."""
-        compute = self.policy_compute(policy_size)
-        if compute.sampler == "native":
-            return SamplerChoice()
-        return SamplerChoice(name=compute.sampler, precision=compute.precision)
-
     # The settings of each job: exactly what it uses, with its own seed.
 
     def _seed(self, *key: object) -> int:
@@ -320,7 +312,7 @@ class Study(StrictModel):
                 "rm_validation": self.synthetic_comparisons.num_validation,
             },
             text=self.text,
-            sampler=self._sampler(self.comparison_policy),
+            sampler=self.policy_compute(self.comparison_policy).sampler,
             seed=self._seed("synthetic_responses"),
         )
 
@@ -370,7 +362,7 @@ class Study(StrictModel):
             num_prompts=self.best_of_n.num_prompts,
             num_responses=self.best_of_n.num_responses,
             text=self.text,
-            sampler=self._sampler(policy_size),
+            sampler=self.policy_compute(policy_size).sampler,
             seed=self._seed("pool", policy_size),
         )
 
@@ -394,7 +386,7 @@ class Study(StrictModel):
             num_prompts=self.deep_best_of_n.num_prompts,
             num_responses=self.deep_best_of_n.num_responses,
             text=self.text,
-            sampler=self._sampler(policy_size),
+            sampler=self.policy_compute(policy_size).sampler,
             seed=self._seed("deep_pool", policy_size),
         )
 

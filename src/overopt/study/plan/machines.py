@@ -162,7 +162,7 @@ class Gpus:
     def sampling(self, shape: ModelShape, texts: Texts) -> float:
         """Each step reads the weights once a batch and each row's cache; batches fill the memory.
 
-        A batch runs to its longest response; vLLM fills the gaps and replays recorded kernels.
+        A batch runs to its longest response.
         """
         weights = self.bytes_per_number * shape.num_parameters
         cache = 2 * self.bytes_per_number * shape.num_layers * shape.hidden_size
@@ -170,11 +170,9 @@ class Gpus:
             cache * (texts.prompt_tokens + texts.longest_response)
         )
         batch = max(1, min(self.max_batch, int(room)))
-        is_vllm = self.compute.sampler == "vllm"
-        length = texts.response_tokens if is_vllm else texts.longest_response
-        num_steps = texts.number / batch * length
+        num_steps = texts.number / batch * texts.longest_response
         read = num_steps * weights + texts.num_response_tokens * texts.length * cache
-        launches = 0.0 if is_vllm else num_steps * shape.num_layers * self.sampling_layer
+        launches = num_steps * shape.num_layers * self.sampling_layer
         flops = forward_flops(shape, texts, texts.num_response_tokens)
         memory = read / (self.model.bandwidth * self.bandwidth_share)
         return (launches + memory) / self._num_gpus + self._at_peak(flops, self.reading_share)
