@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from curve_examples import GOLD_SD, PROXIES, study_curves, temperatures
-from overopt.analysis.curve_statistics import QUANTITIES, CurveStatistics, curve_statistics
+from overopt.analysis.curve_statistics import QUANTITIES, CurveStatistics
 from overopt.analysis.group_curves import score_at_kl
 from overopt.analysis.recalibration import recalibrate
+from overopt.analysis.statistics import study_statistics
 from overopt.config.analysis import AnalysisConfig
 from overopt.errors import UserError
 from overopt.theory.form_fits import fit, moments, solve_shared_alpha
@@ -23,7 +24,7 @@ def recalibrated(curves: pd.DataFrame) -> pd.DataFrame:
 def statistics_of(
     curves: pd.DataFrame, config: AnalysisConfig = CONFIG, seed: int = 0
 ) -> CurveStatistics:
-    return curve_statistics(recalibrated(curves), config, np.random.default_rng(seed))
+    return study_statistics(recalibrated(curves), config, seed)
 
 
 def only(curves: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -224,11 +225,10 @@ def test_cell_with_too_few_points_has_no_fit() -> None:
 
 def test_ragged_curves_are_named(curves) -> None:
     rows = recalibrated(curves)
-    rng = np.random.default_rng(0)
     with pytest.raises(UserError, match="method=best_of_n.*20 evaluation prompts"):
-        curve_statistics(rows.drop(index=rows.index[3]), CONFIG, rng)
+        study_statistics(rows.drop(index=rows.index[3]), CONFIG, 0)
     with pytest.raises(UserError, match="use the same n for both"):
         is_left_out = (rows["seed"] == 1) & rows["n"].eq(1000).fillna(False)
-        curve_statistics(rows[~is_left_out], CONFIG, rng)
+        study_statistics(rows[~is_left_out], CONFIG, 0)
     with pytest.raises(UserError, match="rows without step"):
-        curve_statistics(rows.assign(step=pd.NA), CONFIG, rng)
+        study_statistics(rows.assign(step=pd.NA), CONFIG, 0)

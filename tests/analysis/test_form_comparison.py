@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from form_examples import CellLaws, cell_curves, evidence_of
-from overopt.analysis.form_comparison import compare_forms, initial_scores
+from overopt.analysis.curve_statistics import initial_scores
+from overopt.analysis.form_comparison import compare_forms
 from overopt.analysis.form_tables import excess, extrapolation_table, form_table, tabulate_forms
 from overopt.analysis.held_out import predictors
 from overopt.analysis.kl_comparison import kl_differences

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from curve_examples import GOLD_SD, study_curves, temperatures
-from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.recalibration import recalibrate
+from overopt.analysis.statistics import study_statistics
 from overopt.analysis.tables import binned_curves, coefficients, differences, peaks
 from overopt.config.analysis import AnalysisConfig
 
@@ -29,7 +30,7 @@ def statistics_of(curves: pd.DataFrame, human_sd: float | None = None) -> CurveS
     rows = recalibrate(
         curves, temperatures(curves), main_policy="small", gold_sd=GOLD_SD, human_sd=human_sd
     )
-    return curve_statistics(rows, CONFIG, np.random.default_rng(0))
+    return study_statistics(rows, CONFIG, 0)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import pytest
 from scipy.stats import linregress, spearmanr
 
 from curve_examples import GOLD_SD, PROXIES, study_curves, temperatures
-from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.recalibration import recalibrate
+from overopt.analysis.statistics import study_statistics
 from overopt.analysis.tables import coefficients, peaks
 from overopt.analysis.trends import trend_lines, trends
 from overopt.config.analysis import AnalysisConfig
@@ -17,7 +18,7 @@ SIZES = ("s1", "s3", "s5", "s7")
 
 def statistics_of(curves: pd.DataFrame) -> CurveStatistics:
     rows = recalibrate(curves, temperatures(curves), main_policy="small", gold_sd=GOLD_SD)
-    return curve_statistics(rows, AnalysisConfig(num_bootstrap=200), np.random.default_rng(0))
+    return study_statistics(rows, AnalysisConfig(num_bootstrap=200), 0)
 
 
 @pytest.fixture(scope="module")

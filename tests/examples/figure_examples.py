@@ -6,19 +6,18 @@ import numpy as np
 import pandas as pd
 
 from curve_examples import GOLD_SD, PROXIES, study_curves, temperatures
-from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
 from overopt.analysis.form_tables import extrapolation_table, form_table, study_forms
 from overopt.analysis.gold_ceiling import gold_ceiling_table
 from overopt.analysis.kl_comparison import kl_differences
 from overopt.analysis.paper_comparison import compare_with_paper
 from overopt.analysis.recalibration import recalibrate
+from overopt.analysis.statistics import deep_statistics, study_statistics
 from overopt.analysis.tables import binned_curves, coefficients, peaks
 from overopt.analysis.trends import trend_lines
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
 from overopt.config.figures import FigureSettings
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.figures.inputs import FigureTables
-from overopt.randomness import numpy_generator
 from overopt.theory.kl import best_of_n_kl, default_ns
 from overopt.theory.scaling_laws import size_sweep
 
@@ -105,12 +104,13 @@ def tables_of(
         analysis=options.analysis,
         seed=options.bootstrap_seed,
     )
-    statistics = _statistics(options, curves, "bootstrap")
+    config, seed = options.analysis, options.bootstrap_seed
+    statistics = study_statistics(curves, config, seed)
     # The figures show the forms of the sweep over sizes only, and fitting them takes time.
     sweep = size_sweep(curves, options.main_policy)
-    parts = [(False, sweep, _statistics(options, sweep, "bootstrap"))]
+    parts = [(False, sweep, study_statistics(curves, config, seed, sweep))]
     if len(deep):
-        parts.append((True, deep, _statistics(options, deep, "deep bootstrap")))
+        parts.append((True, deep, deep_statistics(deep, config, seed)))
     compared = [
         (is_deep, form)
         for is_deep, source, statistic in parts
@@ -189,12 +189,6 @@ def write_tables(tables: FigureTables, folder: Path) -> dict[str, Path]:
 
 def _recalibrated(raw: pd.DataFrame) -> pd.DataFrame:
     return recalibrate(raw, temperatures(raw), main_policy="small", gold_sd=GOLD_SD)
-
-
-def _statistics(options: FigureSettings, curves: pd.DataFrame, stream: str) -> CurveStatistics:
-    return curve_statistics(
-        curves, options.analysis, numpy_generator(options.bootstrap_seed, stream)
-    )
 
 
 def _near_chance(curves: pd.DataFrame) -> pd.DataFrame:

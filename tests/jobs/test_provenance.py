@@ -232,6 +232,7 @@ STATISTICS = {
         "analysis.curve_statistics",
         "analysis.group_curves",
         "analysis.bins",
+        "analysis.statistics",
         "theory.forms",
         "theory.form_fits",
     ),

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from curve_examples import GOLD_SD, study_curves, temperatures
-from overopt.analysis.curve_statistics import curve_statistics
 from overopt.analysis.recalibration import recalibrate
+from overopt.analysis.statistics import study_statistics
 from overopt.analysis.tables import coefficients, peaks
 from overopt.cli import app
 from overopt.config.analysis import AnalysisConfig
@@ -40,7 +40,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     curves = study_curves(np.random.default_rng(0), sizes=("s1", "s4", "s7"), seeds=(0,))
     recalibrated = recalibrate(curves, temperatures(curves), main_policy="small", gold_sd=GOLD_SD)
     config = AnalysisConfig(num_bootstrap=50)
-    statistics = curve_statistics(recalibrated, config, np.random.default_rng(1))
+    statistics = study_statistics(recalibrated, config, 1)
     coefficients(statistics).to_csv(folder / "coefficients.csv", index=False)
     peaks(statistics).to_csv(folder / "peaks.csv", index=False)
     write_record(folder / "ppo/a/run_record.json", "ppo.py", 30.0, 4.0)

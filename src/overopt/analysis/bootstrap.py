@@ -93,3 +93,12 @@ def percentile_interval(values: Array, confidence: float) -> tuple[Array, Array]
     quantile = np.nanquantile if np.isnan(replicates).any() else np.quantile
     low, high = quantile(replicates, [tail, 1 - tail], axis=0)
     return np.where(has_value, low, np.nan), np.where(has_value, high, np.nan)
+
+
+def interval_columns(name: str, values: Array, confidence: float) -> dict[str, Array]:
+    """Columns `name`, `name`_low, `name`_high: estimates and their `percentile_interval`.
+
+    `values` has shape (1 + replicates, ...), each column the shape that follows.
+    """
+    low, high = percentile_interval(values, confidence)
+    return {name: values[0], f"{name}_low": low, f"{name}_high": high}

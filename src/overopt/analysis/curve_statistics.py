@@ -17,7 +17,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.analysis.bootstrap import Resamples, draw_resamples, percentile_interval
-from overopt.analysis.group_curves import GroupCurve, best_of_n_curve, cells_by_group, ppo_curve
+from overopt.analysis.group_curves import (
+    GROUP_KEYS,
+    GroupCurve,
+    best_of_n_curve,
+    cells_by_group,
+    ppo_curve,
+)
 from overopt.config.analysis import AnalysisConfig
 from overopt.theory.form_fits import solve, solve_shared_alpha
 
@@ -79,20 +85,27 @@ class CurveStatistics:
         return percentile_interval(self.values[quantity], self.confidence)
 
 
-def curve_statistics(
+def resamples_of(
     curves: pd.DataFrame, config: AnalysisConfig, rng: np.random.Generator
+) -> Resamples:
+    """Draw bootstrap replicates of the prompts of `curves` and of the seeds of each RM size."""
+    seeds = curves["seed"].unique().tolist()
+    sizes = curves["proxy_size"].unique().tolist()
+    return draw_resamples(curves["prompt_id"].nunique(), seeds, config.num_bootstrap, rng, sizes)
+
+
+def curve_statistics(
+    curves: pd.DataFrame, config: AnalysisConfig, resamples: Resamples
 ) -> CurveStatistics:
     """Bootstrap fits, peaks and ends of all groups of recalibrated `curves`.
 
-    `curves` is what `overopt.analysis.recalibration.recalibrate` returns: all cells in one frame,
-    one row per cell, point and evaluation prompt. Raises UserError if cells differ in their prompts
-    or seeds of one best-of-n cell in n.
+    Jobs call `overopt.analysis.statistics` instead, which knows the study's replicates. `curves` is
+    what `overopt.analysis.recalibration.recalibrate` returns: all cells in one frame, one row per
+    cell, point and evaluation prompt. Raises UserError if cells differ in their prompts or seeds of
+    one best-of-n cell in n.
     """
     groups = cells_by_group(curves)
     num_prompts = curves["prompt_id"].nunique()
-    seeds = curves["seed"].unique().tolist()
-    sizes = curves["proxy_size"].unique().tolist()
-    resamples = draw_resamples(num_prompts, seeds, config.num_bootstrap, rng, sizes)
     values = {name: np.full((1 + config.num_bootstrap, len(groups)), np.nan) for name in QUANTITIES}
     rows, group_curves = [], []
     for column, (keys, cells) in enumerate(groups):
@@ -106,6 +119,24 @@ def curve_statistics(
     frame = pd.DataFrame(rows)
     _add_shared_alpha(frame, np.stack([curve.fit_moments for curve in group_curves]), values)
     return CurveStatistics(frame, values, group_curves, resamples, config.confidence)
+
+
+def initial_scores(curves: pd.DataFrame, statistics: CurveStatistics, score: str) -> Array:
+    """Mean score of each curve's own policy before optimization, shape (1 + replicates, curves).
+
+    From the columns initial_gold_score and initial_proxy_score of `curves`, the recalibrated curves
+    that `statistics` are of: as accurate as the pool, where the first evaluation of a PPO run has a
+    few responses per prompt only. 0 for the main policy.
+    """
+    column = f"initial_{score}_score"
+    rows = curves.drop_duplicates([*GROUP_KEYS, "seed", "prompt_id"])
+    rows = rows.sort_values([*GROUP_KEYS, "seed", "prompt_id"])
+    resamples, means = statistics.resamples, []
+    for _, group in rows.groupby(GROUP_KEYS, sort=True):
+        by_seed = group.pivot(index="seed", columns="prompt_id", values=column)
+        weights = resamples.seed_weights(by_seed.index.tolist(), str(group["proxy_size"].iloc[0]))
+        means.append(((resamples.prompt_weights @ by_seed.to_numpy().T) * weights).sum(axis=1))
+    return np.stack(means, axis=1)
 
 
 def _curve_values(curve: GroupCurve) -> dict[str, Array]:

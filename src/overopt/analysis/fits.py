@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from overopt.analysis.curve_statistics import curve_statistics
 from overopt.analysis.recalibration import recalibrate
+from overopt.analysis.statistics import study_statistics
 from overopt.analysis.tables import binned_curves, coefficients, differences, peaks
 from overopt.analysis.trends import trend_lines, trends
 from overopt.config.analysis import AnalysisSettings
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
-from overopt.randomness import numpy_generator
 
 GRID_ORDER = [
     "method",
@@ -67,9 +66,7 @@ def fit_curves(
     num_rows = int((together["method"] != "tilted").sum())
     curves, tilted = together.iloc[:num_rows], together.iloc[num_rows:]
     deep = recalibrated(_read_curves(deep_curve_files)) if deep_curve_files else curves.iloc[:0]
-    statistics = curve_statistics(
-        curves, settings.analysis, numpy_generator(settings.seed, "bootstrap")
-    )
+    statistics = study_statistics(curves, settings.analysis, settings.seed)
     metrics = metrics.sort_values(
         ["num_parameters", "num_comparisons", "num_epochs", "seed"], ignore_index=True
     )

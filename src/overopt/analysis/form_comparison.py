@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import percentile_interval
+from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics
-from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.analysis.held_out import (
     SPLITS,
     ScoreCurve,
@@ -39,7 +38,6 @@ Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 OWN_FORM = {"best_of_n": "best_of_n", "ppo": "rl"}
-SCORES = ("gold", "proxy")
 PARAMETERS = ("alpha", "beta", "gamma", "log_alpha", "log_beta")
 QUANTITIES = (
     *PARAMETERS,
@@ -97,7 +95,7 @@ def compare_forms(
         "gold" or "proxy".
     initial
         The score of each curve's own policy before optimization, shape (1 + replicates, curves),
-        from `initial_scores`; fits are of the gain from there.
+        from `curve_statistics.initial_scores`; fits are of the gain from there.
     config
         `max_fit_kl` limits the fits of PPO.
 
@@ -124,23 +122,6 @@ def compare_forms(
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     groups = statistics.groups.assign(num_fitted=num_fitted)
     return FormStatistics(score, groups, values, observed, table, statistics.confidence)
-
-
-def initial_scores(curves: pd.DataFrame, statistics: CurveStatistics, score: str) -> Array:
-    """Mean score of each curve's own policy before optimization, shape (1 + replicates, curves).
-
-    From the columns initial_gold_score and initial_proxy_score of `curves`, the recalibrated curves
-    that `statistics` are of. 0 for the main policy.
-    """
-    column = f"initial_{score}_score"
-    rows = curves.drop_duplicates([*GROUP_KEYS, "seed", "prompt_id"])
-    rows = rows.sort_values([*GROUP_KEYS, "seed", "prompt_id"])
-    resamples, means = statistics.resamples, []
-    for _, group in rows.groupby(GROUP_KEYS, sort=True):
-        by_seed = group.pivot(index="seed", columns="prompt_id", values=column)
-        weights = resamples.seed_weights(by_seed.index.tolist(), str(group["proxy_size"].iloc[0]))
-        means.append(((resamples.prompt_weights @ by_seed.to_numpy().T) * weights).sum(axis=1))
-    return np.stack(means, axis=1)
 
 
 def _whole_fits(curve: ScoreCurve, is_fitted: BoolArray) -> dict[str, dict[str, Array]]:
@@ -202,22 +183,19 @@ def _point_rows(
     d, actual = curve.sqrt_kl[:, split.is_held_out], curve.gain[:, split.is_held_out]
     actual = np.where(np.isfinite(d), actual, np.nan)
     fit_max_kl = curve.sqrt_kl[0, split.is_fitted].max() ** 2
-    shared = {"sqrt_kl": d[0], "fit_max_kl": fit_max_kl} | _interval("actual", actual, confidence)
+    shared = {"sqrt_kl": d[0], "fit_max_kl": fit_max_kl} | interval_columns(
+        "actual", actual, confidence
+    )
     tables = [
         pd.DataFrame(
             {"form": form}
             | shared
-            | _interval("predicted", values, confidence)
-            | _interval("error", actual - values, confidence)
+            | interval_columns("predicted", values, confidence)
+            | interval_columns("error", actual - values, confidence)
         )
         for form, values in predicted.items()
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def _interval(name: str, values: Array, confidence: float) -> dict[str, Array]:
-    low, high = percentile_interval(values, confidence)
-    return {name: values[0], f"{name}_low": low, f"{name}_high": high}
 
 
 def _store(values: dict[str, Array], column: int, numbers: dict[str, dict[str, Array]]) -> None:

@@ -6,21 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import percentile_interval
-from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.bootstrap import interval_columns
+from overopt.analysis.curve_statistics import CurveStatistics, initial_scores
 from overopt.analysis.form_comparison import (
     OWN_FORM,
-    SCORES,
     FormStatistics,
     compare_forms,
-    initial_scores,
 )
 from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.analysis.held_out import predictors
 from overopt.analysis.kl_comparison import kl_differences
+from overopt.analysis.statistics import deep_statistics, study_statistics
 from overopt.config.analysis import AnalysisSettings
 from overopt.jobs.job import Job
-from overopt.randomness import numpy_generator
 
 Array = npt.NDArray[np.float64]
 
@@ -44,16 +42,15 @@ def tabulate_forms(
 ) -> None:
     """Fit rival forms to all curves, compare the KL of best-of-n with its estimate; write tables.
 
-    The bootstrap replicates are those of the fits: same seed, same stream. `is_deep` tells rows of
-    `deep_curves_file` (best-of-n beyond n = 1,000, on fewer prompts) from those of the curves.
+    `is_deep` tells rows of `deep_curves_file` (best-of-n beyond n = 1,000, on fewer prompts) from
+    those of the curves.
     """
     curves, deep_curves = pd.read_parquet(curves_file), pd.read_parquet(deep_curves_file)
     sources = {False: curves} | ({True: deep_curves} if len(deep_curves) else {})
     form_parts, point_parts, kl_parts = [], [], []
     for is_deep, source in sources.items():
-        stream = "deep_bootstrap" if is_deep else "bootstrap"
-        rng = numpy_generator(settings.seed, stream)
-        statistics = curve_statistics(source, settings.analysis, rng)
+        compute = deep_statistics if is_deep else study_statistics
+        statistics = compute(source, settings.analysis, settings.seed)
         compared = study_forms(source, statistics, settings)
         form_parts.append(pd.concat([form_table(c) for c in compared]).assign(is_deep=is_deep))
         point_parts.append(
@@ -76,7 +73,7 @@ def study_forms(
         compare_forms(
             statistics, score, initial_scores(curves, statistics, score), settings.analysis
         )
-        for score in SCORES
+        for score in ("gold", "proxy")
     ]
 
 
@@ -143,9 +140,7 @@ def extrapolation_table(forms: FormStatistics) -> pd.DataFrame:
 
 
 def _with_interval(name: str, values: Array, confidence: float) -> dict[str, Array]:
-    flat = values.reshape(len(values), -1)
-    low, high = percentile_interval(flat, confidence)
-    return {name: flat[0], f"{name}_low": low, f"{name}_high": high}
+    return interval_columns(name, values.reshape(len(values), -1), confidence)
 
 
 def _in_nats(table: pd.DataFrame) -> pd.DataFrame:

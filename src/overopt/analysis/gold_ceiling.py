@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import skew
 
-from overopt.analysis.bootstrap import draw_resamples, percentile_interval
+from overopt.analysis.bootstrap import draw_resamples, interval_columns
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.jobs.job import Job
 from overopt.randomness import numpy_generator
@@ -55,8 +55,8 @@ def gold_ceiling_table(
     law = fit(BEST_OF_N, np.broadcast_to(d, gold.shape), gold)
     row: dict[str, float] = {}
     for name, values in (("alpha", law.alpha), ("beta", law.beta), ("final_gold", gold[:, -1])):
-        low, high = percentile_interval(values, settings.analysis.confidence)
-        row |= {name: values[0], f"{name}_low": float(low), f"{name}_high": float(high)}
+        columns = interval_columns(name, values, settings.analysis.confidence)
+        row |= {column: float(value) for column, value in columns.items()}
     row |= {"r2": law.r2[0], "max_n": settings.max_n, "num_prompts": len(best)}
     return pd.DataFrame([row | {"skewness": float(skew(centred, axis=None))}])
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import percentile_interval
+from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GROUP_KEYS, best_of_n_curve, cells_by_group
 from overopt.config.analysis import AnalysisConfig
@@ -54,7 +54,6 @@ def _fits(formula: Array, estimate: Array, config: AnalysisConfig) -> dict[str, 
     for name in ("alpha", "beta"):
         one, other = getattr(first, name), getattr(second, name)
         for label, values in (("", one), ("_estimate", other), ("_difference", one - other)):
-            low, high = percentile_interval(values, config.confidence)
-            numbers[f"{name}{label}"] = float(values[0])
-            numbers[f"{name}{label}_low"], numbers[f"{name}{label}_high"] = float(low), float(high)
+            columns = interval_columns(f"{name}{label}", values, config.confidence)
+            numbers |= {column: float(value) for column, value in columns.items()}
     return numbers

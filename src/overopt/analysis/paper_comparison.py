@@ -15,10 +15,10 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from overopt.analysis.bootstrap import percentile_interval
-from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.paper_values import MIN_SIZES, paper_series, paper_trend, sign_of
+from overopt.analysis.statistics import study_statistics
 from overopt.config.analysis import AnalysisSettings
-from overopt.randomness import numpy_generator
 from overopt.theory.scaling_laws import size_sweep
 
 Array = npt.NDArray[np.float64]
@@ -85,7 +85,7 @@ def compare_with_paper(
     metrics
         One row per proxy RM (analysis/proxy_rms.csv).
     settings
-        Of the fits; the same replicates of prompts and seeds are drawn.
+        Settings of the fits.
 
     Returns
     -------
@@ -101,9 +101,7 @@ def compare_with_paper(
     """
     wanted = (curves["policy_size"] == settings.main_policy) & (curves["kl_coef"] == 0)
     wanted &= curves["labels"] == "deterministic"
-    statistics = curve_statistics(
-        curves[wanted], settings.analysis, numpy_generator(settings.seed, "bootstrap")
-    )
+    statistics = study_statistics(curves, settings.analysis, settings.seed, curves[wanted])
     rows = [_row(compared, statistics, metrics, settings) for compared in COMPARED]
     return pd.DataFrame(rows, columns=COLUMNS)
 

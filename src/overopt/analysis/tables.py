@@ -3,11 +3,14 @@
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import percentile_interval
+from overopt.analysis.bootstrap import interval_columns, percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GROUP_KEYS, GroupCurve
+
+Array = npt.NDArray[np.float64]
 
 # Form of a free fit by method, and the quantities that are compared between proxy sizes.
 FORMS = {"best_of_n": "best_of_n", "ppo": "rl"}
@@ -118,22 +121,31 @@ def form_and_quantity(method: str, quantity: str) -> dict[str, str | None]:
 
 
 def _binned_curve(cell: pd.DataFrame, curve: GroupCurve, confidence: float) -> pd.DataFrame:
+    table = cell.loc[cell.index.repeat(len(curve.points))].reset_index(drop=True)
+    return table.join(band_table(curve, curve.scores, confidence))
+
+
+def band_table(curve: GroupCurve, scores: dict[str, Array], confidence: float) -> pd.DataFrame:
+    """Points of a curve with bands of `scores`, each of shape (1 + replicates, K).
+
+    Columns: those of `binned_curves` from num_seeds on, with the names of `scores`.
+    """
     position = curve.points["position"].to_numpy()
     sqrt_kl = curve.sqrt_kl[0, position]
-    table = cell.loc[cell.index.repeat(len(position))].reset_index(drop=True)
-    table["num_seeds"] = curve.points["num_seeds"]
-    table["n"] = curve.points["n"].astype("Int64")
-    table["step"] = curve.points["step"].astype("Float64")
-    table["kl"], table["sqrt_kl"] = sqrt_kl**2, sqrt_kl
-    for name, values in curve.scores.items():
-        low, high = percentile_interval(values[:, position], confidence)
-        table[name], table[f"{name}_low"], table[f"{name}_high"] = values[0, position], low, high
-    return table
+    columns: dict[str, object] = {
+        "num_seeds": curve.points["num_seeds"],
+        "n": curve.points["n"].astype("Int64"),
+        "step": curve.points["step"].astype("Float64"),
+        "kl": sqrt_kl**2,
+        "sqrt_kl": sqrt_kl,
+    }
+    for name, values in scores.items():
+        columns |= interval_columns(name, values[:, position], confidence)
+    return pd.DataFrame(columns)
 
 
 def _add_with_interval(
     table: pd.DataFrame, column: str, statistics: CurveStatistics, quantity: str
 ) -> None:
-    low, high = statistics.interval(quantity)
-    table[column] = statistics.values[quantity][0]
-    table[f"{column}_low"], table[f"{column}_high"] = low, high
+    columns = interval_columns(column, statistics.values[quantity], statistics.confidence)
+    table[list(columns)] = pd.DataFrame(columns)

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.curve_statistics import CurveStatistics, curve_statistics
+from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.form_comparison import FormStatistics
+from overopt.analysis.statistics import deep_statistics, study_statistics
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
 from overopt.randomness import numpy_generator
 from overopt.theory.scaling_laws import size_sweep
@@ -83,22 +84,19 @@ def collect_evidence(
     deep = curves.iloc[:0] if deep_curves is None else deep_curves
     tilted = curves.iloc[:0] if tilted_curves is None else tilted_curves
 
-    def statistics(table: pd.DataFrame, stream: str) -> CurveStatistics:
-        return curve_statistics(table, settings.analysis, numpy_generator(settings.seed, stream))
-
+    config, seed = settings.analysis, settings.seed
     return Evidence(
         curves=curves,
-        statistics=statistics(curves, "bootstrap"),
+        statistics=study_statistics(curves, config, seed),
         deep_curves=deep,
-        deep=statistics(deep, "deep_bootstrap") if len(deep) else None,
+        deep=deep_statistics(deep, config, seed) if len(deep) else None,
         tilted_curves=tilted,
-        # The stream of the other curves: the same prompts and seeds give the same replicates.
-        tilted=statistics(tilted, "bootstrap") if len(tilted) else None,
+        tilted=study_statistics(tilted, config, seed) if len(tilted) else None,
         proxy_rms=proxy_rms,
         main_policy=settings.main_policy,
         excluded_sizes=tuple(settings.excluded_sizes),
-        config=settings.analysis,
-        seed=settings.seed,
+        config=config,
+        seed=seed,
     )
 
 

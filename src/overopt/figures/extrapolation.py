@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from overopt.analysis.curve_statistics import curve_statistics
+from overopt.analysis.statistics import deep_statistics
 from overopt.analysis.tables import binned_curves
 from overopt.figures.inputs import FigureTables, nothing_to_draw, same_cells, sweep_over_sizes
 from overopt.figures.legends import line_legend, size_legend
@@ -32,7 +32,6 @@ from overopt.figures.style import (
     size_colors,
     style,
 )
-from overopt.randomness import numpy_generator
 from overopt.theory.form_fits import fit
 from overopt.theory.forms import FORMS
 
@@ -71,8 +70,8 @@ def _held_out(points: pd.DataFrame) -> pd.DataFrame:
 def _deep_curves(tables: FigureTables) -> pd.DataFrame:
     """Deep curves with bands, over the replicates of forms.csv."""
     settings = tables.settings
-    rng = numpy_generator(settings.bootstrap_seed, "deep bootstrap")
-    return binned_curves(curve_statistics(tables.deep_curves, settings.analysis, rng))
+    statistics = deep_statistics(tables.deep_curves, settings.analysis, settings.bootstrap_seed)
+    return binned_curves(statistics)
 
 
 def _figure(

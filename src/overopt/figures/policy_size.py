@@ -3,14 +3,16 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from overopt.analysis.curve_statistics import initial_scores
 from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.analysis.tables import band_table
 from overopt.figures.inputs import (
     FigureTables,
     nothing_to_draw,
     same_cells,
     sweep_over_policies,
 )
-from overopt.figures.replicates import band_table, initial_scores, statistics_of
+from overopt.figures.replicates import statistics_of
 from overopt.figures.sample import note_sample
 from overopt.figures.score_against_kl import Series, score_figure, series_of
 from overopt.figures.style import category_colors, format_count
@@ -43,15 +45,12 @@ def figure_23(tables: FigureTables) -> Figure:
     """
     rows = _policy_cells(tables, "ppo")
     statistics = statistics_of(tables, rows)
-    initial = {name: initial_scores(tables, statistics, name) for name in ("gold", "proxy")}
+    curves = same_cells(tables.curves, rows)
+    initial = {name: initial_scores(curves, statistics, name) for name in ("gold", "proxy")}
     series = []
     for label, color, column in _columns(tables, rows, statistics.groups):
-        starts = {name: values[column][:, None] for name, values in initial.items()}
         curve = statistics.curves[column]
-        gains = {
-            name: (lambda c, name=name, start=start: c.scores[name] - start)
-            for name, start in starts.items()
-        }
+        gains = {name: curve.scores[name] - start[:, [column]] for name, start in initial.items()}
         series.append(Series(label, color, _whole(band_table(curve, gains, statistics.confidence))))
     title = f"PPO, {_rm_name(rows)}: gain"
     ylabel = "gain in RM score (initial-policy sd of gold)"
@@ -66,9 +65,9 @@ def figure_24(tables: FigureTables) -> Figure:
     statistics = statistics_of(tables, rows)
     series = []
     for label, color, column in _columns(tables, rows, statistics.groups):
-        gap = {"gold": lambda c: c.scores["proxy"] - c.scores["gold"]}
-        curve = band_table(statistics.curves[column], gap, statistics.confidence)
-        series.append(Series(label, color, _whole(curve)))
+        curve = statistics.curves[column]
+        gap = {"gold": curve.scores["proxy"] - curve.scores["gold"]}
+        series.append(Series(label, color, _whole(band_table(curve, gap, statistics.confidence))))
     figure = score_figure(
         series,
         title=f"PPO, {_rm_name(rows)}: proxy minus gold",
