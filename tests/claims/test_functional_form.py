@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from form_examples import CellLaws, cell_curves, evidence_of, verdicts
+from form_examples import CellLaws, cell_curves, claims_of, evidence_of, verdicts
 from overopt.analysis.form_comparison import compare_forms
-from overopt.claims import fitted_forms
-from overopt.claims.functional_form import CLAIMS
+from overopt.claims import fitted_forms, functional_form
 from overopt.theory.forms import BEST_OF_N, RL
 
 
@@ -42,7 +41,7 @@ def _verdicts(best_of_n, rl, deep=None) -> dict[str, str]:
     if deep is not None:
         cell = CellLaws("best_of_n", deep, _quadratic, max_n=60_000)
         tables["deep_curves"] = cell_curves([cell], rng, num_prompts=12)
-    return verdicts(CLAIMS, evidence_of(cell_curves(laws, rng), **tables))
+    return verdicts(claims_of(functional_form), evidence_of(cell_curves(laws, rng), **tables))
 
 
 def test_the_papers_laws_support_the_claims():
@@ -83,6 +82,6 @@ def test_other_laws_contradict_them():
 @pytest.mark.parametrize("method", ["best_of_n", "ppo"])
 def test_a_study_without_the_sweep_says_not_run(method: str):
     curves = cell_curves([CellLaws(method, _log, _log)], np.random.default_rng(0))
-    found = verdicts(CLAIMS, evidence_of(curves))
+    found = verdicts(claims_of(functional_form), evidence_of(curves))
     missing = {"C5"} if method == "ppo" else {"C6", "C8", "C9", "C10", "C11"}
     assert {claim for claim, verdict in found.items() if verdict == "not run"} == missing | {"C7"}

@@ -9,9 +9,13 @@ import pytest
 from claim_examples import example_evidence
 from overopt.claims.evidence import larger_policy, policy_pairs, validation_losses
 from overopt.claims.job import judge_study
-from overopt.claims.registry import CLAIMS
-from overopt.claims.verdicts import COLUMNS
+from overopt.claims.registry import claim
+from overopt.claims.topics import all_claims
+from overopt.claims.verdicts import COLUMNS, Finding
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
+from overopt.errors import UserError
+
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "claims.csv"
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +26,20 @@ def evidence():
 
 
 def test_every_claim_of_the_paper_is_there_once() -> None:
-    assert [claim.id for claim in CLAIMS] == [f"C{number}" for number in range(1, 55)]
-    for claim in CLAIMS:
-        assert claim.title and claim.sentence.endswith((".", ".)")) and claim.section
+    reference = pd.read_csv(REFERENCE)
+    assert [claim.id for claim in all_claims()] == reference["id"].tolist()
+    assert [claim.title for claim in all_claims()] == reference["title"].tolist()
+    for one in all_claims():
+        assert one.title and one.sentence.endswith((".", ".)")) and one.section
+
+
+def test_a_claim_needs_a_number_of_its_own() -> None:
+    words = {"title": "t", "says": "s", "section": "1"}
+    with pytest.raises(UserError, match="'claim 7': the id must be C and a number"):
+        claim("claim 7", **words)
+    with pytest.raises(UserError, match="C1 has two tests, .*best_of_n_rises_then_falls and"):
+        claim("C1", **words)(lambda evidence: Finding(()))
+    assert all_claims()[0].test.__name__ == "best_of_n_rises_then_falls"
 
 
 def test_the_job_writes_a_row_for_every_claim(evidence, tmp_path: Path, capsys) -> None:
@@ -44,13 +59,13 @@ def test_the_job_writes_a_row_for_every_claim(evidence, tmp_path: Path, capsys) 
     judge_study(settings, *paths, tmp_path / "rms.csv", tmp_path / "claims.csv")
     table = pd.read_csv(tmp_path / "claims.csv")
     assert list(table.columns) == COLUMNS
-    assert list(table["id"]) == [claim.id for claim in CLAIMS]
+    assert list(table["id"]) == [claim.id for claim in all_claims()]
     assert set(table["verdict"]) <= {"supported", "contradicted", "inconclusive", "not run"}
     is_not_run = table["verdict"] == "not run"
     assert table.loc[is_not_run, "sentence"].str.startswith("Not run: ").all()
     assert table.loc[~is_not_run, ["p_support", "p_contradict", "condition"]].notna().all(axis=None)
     assert {"C7", "C22", "C43"} <= set(table.loc[is_not_run, "id"])
-    assert capsys.readouterr().out.startswith("54 claims: ")
+    assert capsys.readouterr().out.startswith(f"{len(all_claims())} claims: ")
 
 
 def test_policies_are_paired_cell_by_cell(evidence) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from form_examples import PPO_STEPS, CellLaws, cell_curves, evidence_of, verdicts
-from overopt.claims.kl_penalty import CLAIMS, gold_at_equal_proxy, penalty_explanation
+from form_examples import PPO_STEPS, CellLaws, cell_curves, claims_of, evidence_of, verdicts
+from overopt.claims import kl_penalty
+from overopt.claims.kl_penalty import gold_at_equal_proxy, penalty_explanation
 from overopt.theory.forms import RL
 
 LEVELLED = np.minimum(PPO_STEPS, 30) / 30
@@ -38,7 +39,7 @@ def _curves(gold, proxy, ends: dict[float, float]) -> pd.DataFrame:
 
 def test_the_papers_picture_supports_the_claims():
     curves = _curves(_gold, lambda d: 0.5 * d, {0.01: 5.0, 0.05: 3.0})
-    assert set(verdicts(CLAIMS, evidence_of(curves)).values()) == {"supported"}
+    assert set(verdicts(claims_of(kl_penalty), evidence_of(curves)).values()) == {"supported"}
 
 
 def test_a_penalty_that_raises_gold_and_does_not_stop_contradicts_them():
@@ -47,7 +48,7 @@ def test_a_penalty_that_raises_gold_and_does_not_stop_contradicts_them():
         "ppo", lambda d: _gold(d) + 0.15 * d, _proxy, 8 * PPO_STEPS / 100, {"kl_coef": 0.05}
     )
     curves = cell_curves([*cells, better], np.random.default_rng(0), ["s1", "s2"])
-    found = verdicts(CLAIMS, evidence_of(curves))
+    found = verdicts(claims_of(kl_penalty), evidence_of(curves))
     assert found == {"C43": "contradicted", "C44": "contradicted", "C45": "contradicted"}
 
 
@@ -80,7 +81,7 @@ def test_gold_at_equal_proxy_score_by_hand():
 def test_without_a_penalty_they_are_not_run():
     curves = cell_curves([CellLaws("ppo", _gold, _proxy)], np.random.default_rng(0))
     evidence = evidence_of(curves)
-    assert set(verdicts(CLAIMS, evidence).values()) == {"not run"}
+    assert set(verdicts(claims_of(kl_penalty), evidence).values()) == {"not run"}
     assert len(penalty_explanation(evidence)) == 0
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from form_examples import PPO_STEPS, CellLaws, cell_curves, evidence_of, verdicts
+from form_examples import PPO_STEPS, CellLaws, cell_curves, claims_of, evidence_of, verdicts
+from overopt.claims import methods
 from overopt.claims.curve_readings import gold_by_proxy, on_grid
-from overopt.claims.methods import CLAIMS
 from overopt.theory.forms import BEST_OF_N, RL
 
 
 def _verdicts(best_of_n: CellLaws, ppo: CellLaws) -> dict[str, str]:
     rng = np.random.default_rng(0)
-    return verdicts(CLAIMS, evidence_of(cell_curves([best_of_n, ppo], rng)))
+    return verdicts(claims_of(methods), evidence_of(cell_curves([best_of_n, ppo], rng)))
 
 
 def test_the_papers_picture_supports_the_claims():
@@ -60,7 +60,7 @@ def test_the_opposite_contradicts_them():
 @pytest.mark.parametrize("method", ["best_of_n", "ppo"])
 def test_one_method_alone_says_not_run(method: str):
     laws = CellLaws(method, lambda d: RL.score(d, 0.5, 0.25), lambda d: 0.3 * d)
-    found = verdicts(CLAIMS, evidence_of(cell_curves([laws], np.random.default_rng(0))))
+    found = verdicts(claims_of(methods), evidence_of(cell_curves([laws], np.random.default_rng(0))))
     expected = {"C37", "C40", "C41", "C42"} | ({"C38", "C39"} if method == "best_of_n" else set())
     assert {claim for claim, verdict in found.items() if verdict == "not run"} == expected
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from claim_examples import Noise, Truth, example_evidence
-from overopt.claims import curve_shape, policy_size, rm_data, rm_size
+from form_examples import claims_of
+from overopt.claims import curve_shape, data_threshold, policy_size, rm_data, rm_size
 from overopt.claims.verdicts import judge
 
-CLAIMS = [*curve_shape.CLAIMS, *rm_size.CLAIMS, *rm_data.CLAIMS, *policy_size.CLAIMS]
+TOPICS = (curve_shape, rm_size, rm_data, data_threshold, policy_size)
+CLAIMS = [claim for topic in TOPICS for claim in claims_of(topic)]
 
 
 def verdicts(evidence) -> dict[str, str]:

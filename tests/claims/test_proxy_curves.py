@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from form_examples import CellLaws, cell_curves, evidence_of, verdicts
-from overopt.claims.proxy_curves import CLAIMS
+from form_examples import CellLaws, cell_curves, claims_of, evidence_of, verdicts
+from overopt.claims import proxy_curves
 from overopt.theory.forms import BEST_OF_N, RL
 
 
@@ -12,7 +12,9 @@ def _verdicts(best_of_n_proxy, ppo_proxy) -> dict[str, str]:
         CellLaws("best_of_n", lambda d: BEST_OF_N.score(d, 0.9, 0.2), best_of_n_proxy),
         CellLaws("ppo", lambda d: RL.score(d, 0.45, 0.25), ppo_proxy),
     ]
-    return verdicts(CLAIMS, evidence_of(cell_curves(laws, np.random.default_rng(0))))
+    return verdicts(
+        claims_of(proxy_curves), evidence_of(cell_curves(laws, np.random.default_rng(0)))
+    )
 
 
 def test_a_proxy_that_bends_early_and_then_is_straight_supports_the_claims():

@@ -27,7 +27,6 @@ from overopt.claims.verdicts import (
     interval_text,
     judge,
     number_text,
-    untested,
 )
 
 NUM_PROMPTS, SEEDS = 64, (0, 1, 2)
@@ -55,6 +54,10 @@ def draw_mean(rng, resamples, mean=0.0, prompts=1.0, seeds=0.0, cells=0.5) -> np
 
 def resamples_of(rng, num_bootstrap=300):
     return draw_resamples(NUM_PROMPTS, SEEDS, num_bootstrap, rng)
+
+
+def _not_run(evidence: Evidence) -> Finding:
+    raise NotRun("no study can tell")
 
 
 def test_with_one_seed_the_test_is_the_t_test_of_prompts() -> None:
@@ -175,7 +178,7 @@ def test_support_needs_all_conditions_and_contradiction_one() -> None:
             claim("C2", Condition("a", good, low=0), Condition("b", bad, low=0)),
             claim("C3", Condition("a", good, low=0), Condition("b", unclear, low=0)),
             claim("C4", Condition("a", np.array([0.5, 0.5]), high=1, is_exact=True)),
-            Claim("C1", "t", "s", "1", None, untested("no study can tell")),
+            Claim("C1", "t", "s", "1", None, _not_run),
         ],
         evidence_with(resamples),
     ).set_index("id")

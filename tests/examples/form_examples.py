@@ -1,12 +1,14 @@
 """Recalibrated curves of a study in which every law is known, as evidence for claims."""
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from overopt.claims.evidence import Evidence, collect_evidence
+from overopt.claims.topics import all_claims
 from overopt.claims.verdicts import Claim, judge
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
 from overopt.theory.kl import best_of_n_kl, default_ns
@@ -60,6 +62,11 @@ def evidence_of(
         main_policy="small", analysis=AnalysisConfig(num_bootstrap=100), seed=1
     )
     return collect_evidence(settings, curves, pd.DataFrame() if rms is None else rms, **tables)
+
+
+def claims_of(topic: ModuleType) -> list[Claim]:
+    """Claims that a module of overopt.claims tests, by number."""
+    return [claim for claim in all_claims() if claim.test.__module__ == topic.__name__]
 
 
 def verdicts(claims: Sequence[Claim], evidence: Evidence) -> dict[str, str]:

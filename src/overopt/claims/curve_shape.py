@@ -9,11 +9,20 @@ import numpy as np
 
 from overopt.claims.curve_values import changes_in_kl, gold_change_in_proxy
 from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, size_cells, values
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 THIRD = 1 / 3
 
 
+@claim(
+    "C1",
+    title="Best-of-n: gold rises, then falls",
+    says="With best-of-n the gold score first rises and then falls with KL. (In the paper only RMs "
+    "up to 85M parameters fall within 10 nats, so the fall is asked of the smaller half.)",
+    section="1, Figure 1a",
+    paper="3M RM: 0.50 at the peak, 0.28 at 10 nats; 3B RM: still rising at 1.24",
+)
 def best_of_n_rises_then_falls(evidence: Evidence) -> Finding:
     """Positive beta; gold rises at first; for the smaller half of the RMs it falls at the end."""
     cells = size_cells(evidence, "best_of_n")
@@ -44,6 +53,13 @@ def best_of_n_rises_then_falls(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C2",
+    title="RL: gold rises, then falls",
+    says="With RL the gold score first rises and then falls with KL.",
+    section="1, Figure 1b",
+    paper="3M RM: 0.585 at the peak, 0 at 95 nats; 3B RM: 1.085, level at 88 nats",
+)
 def ppo_rises_then_falls(evidence: Evidence) -> Finding:
     """Positive beta; gold rises over the first third of sqrt(KL) and falls over the last."""
     cells = size_cells(evidence, "ppo")
@@ -71,6 +87,12 @@ def ppo_rises_then_falls(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C3",
+    title="The proxy keeps rising",
+    says="The proxy score goes on rising where gold falls, and leaves it behind.",
+    section="1, Figure 1",
+)
 def proxy_keeps_rising(evidence: Evidence) -> Finding:
     """Over the last third of sqrt(KL) the proxy score rises, and its lead over gold grows."""
     conditions: list[Condition] = []
@@ -89,6 +111,12 @@ def proxy_keeps_rising(evidence: Evidence) -> Finding:
     return Finding(conditions)
 
 
+@claim(
+    "C4",
+    title="Gold against proxy is not monotone",
+    says="Gold falls as the proxy score rises, so regressional Goodhart alone is refuted.",
+    section="4.2.1, Figure 8",
+)
 def gold_falls_as_proxy_rises(evidence: Evidence) -> Finding:
     """Gold falls over the last third of the proxy score's range, with PPO if it was run."""
     methods = methods_with_sizes(evidence)
@@ -128,40 +156,3 @@ def methods_with_sizes(evidence: Evidence) -> list[str]:
 
 def _count_below(changes: np.ndarray) -> int:
     return int((changes[0] < 0).sum())
-
-
-CLAIMS = [
-    Claim(
-        "C1",
-        "Best-of-n: gold rises, then falls",
-        "With best-of-n the gold score first rises and then falls with KL. (In the paper only RMs "
-        "up to 85M parameters fall within 10 nats, so the fall is asked of the smaller half.)",
-        "1, Figure 1a",
-        "3M RM: 0.50 at the peak, 0.28 at 10 nats; 3B RM: still rising at 1.24",
-        best_of_n_rises_then_falls,
-    ),
-    Claim(
-        "C2",
-        "RL: gold rises, then falls",
-        "With RL the gold score first rises and then falls with KL.",
-        "1, Figure 1b",
-        "3M RM: 0.585 at the peak, 0 at 95 nats; 3B RM: 1.085, level at 88 nats",
-        ppo_rises_then_falls,
-    ),
-    Claim(
-        "C3",
-        "The proxy keeps rising",
-        "The proxy score goes on rising where gold falls, and leaves it behind.",
-        "1, Figure 1",
-        None,
-        proxy_keeps_rising,
-    ),
-    Claim(
-        "C4",
-        "Gold against proxy is not monotone",
-        "Gold falls as the proxy score rises, so regressional Goodhart alone is refuted.",
-        "4.2.1, Figure 8",
-        None,
-        gold_falls_as_proxy_rises,
-    ),
-]

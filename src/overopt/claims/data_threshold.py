@@ -17,7 +17,8 @@ from overopt.claims.evidence import (
     slope,
     validation_losses,
 )
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 Array = npt.NDArray[np.float64]
 
@@ -27,6 +28,15 @@ HALF = 0.5
 SHIFT_MARGIN = 0.15  # decades of data per decade of parameters: 1.4 times per ten times
 
 
+@claim(
+    "C25",
+    title="Below a threshold of data the loss stays near chance",
+    says="Below about 2,000 comparisons RMs of all sizes improve very little on near-chance loss. "
+    "(Here, without the scale: with the least data every RM has made less than a fifth of its "
+    "fall in loss, and at first the loss falls more slowly than over all.)",
+    section="3.3, Figure 6",
+    paper="loss 0.684 to 0.688 at 2,000, 0.672 to 0.682 at 4,000; chance 0.693",
+)
 def little_data_is_near_chance(evidence: Evidence) -> Finding:
     """Every RM is near chance at the smallest amount, and the loss falls little at first."""
     sweeps = _complete_sweeps(evidence, at_least=4)
@@ -60,6 +70,14 @@ def little_data_is_near_chance(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C26",
+    title="Below the threshold gold does not improve",
+    says="Gold at n = 1,000 shows the same threshold: below it the best of n is worse than the "
+    "initial policy, above it better. (Here: with the least and with the most data.)",
+    section="3.3, Figure 21",
+    paper="-0.24 to -0.62 at 2,000 and less, positive from 4,000 to 16,000",
+)
 def little_data_gives_no_gold(evidence: Evidence) -> Finding:
     """Gold at the largest n is below the initial policy's with the least data, above with most."""
     sweeps = _complete_sweeps(evidence, at_least=2)
@@ -75,6 +93,13 @@ def little_data_gives_no_gold(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C27",
+    title="Past the threshold larger RMs improve faster",
+    says="Past the threshold the loss of larger RMs falls faster with data.",
+    section="3.3, Figure 6",
+    paper="8,000 to 32,000 comparisons: 0.672 to 0.642 (3M), 0.625 to 0.471 (3B)",
+)
 def larger_rms_improve_faster(evidence: Evidence) -> Finding:
     """In the upper half of the amounts, the loss falls faster per decade for larger RMs."""
     sweeps = _complete_sweeps(evidence, at_least=4, num_sizes=3)
@@ -97,6 +122,15 @@ def larger_rms_improve_faster(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C28",
+    title="The threshold does not depend on RM size",
+    says="The threshold does not come substantially earlier for larger RMs (here: the amount of "
+    "data at which half of an RM's fall in loss is reached moves by less than 1.4 times per "
+    "ten times the parameters).",
+    section="3.3, footnote 8",
+    paper="about 2,000 comparisons for every size",
+)
 def threshold_does_not_move(evidence: Evidence) -> Finding:
     """Amount at which half of the fall in loss is reached: its slope on log size is about 0."""
     sweeps = _complete_sweeps(evidence, at_least=4, num_sizes=3)
@@ -163,44 +197,3 @@ def _log_data(cells: pd.DataFrame) -> Array:
 
 def _log_sizes(sweeps: list[pd.DataFrame]) -> Array:
     return np.log10([float(cells["num_parameters"].iloc[0]) for cells in sweeps])
-
-
-CLAIMS = [
-    Claim(
-        "C25",
-        "Below a threshold of data the loss stays near chance",
-        "Below about 2,000 comparisons RMs of all sizes improve very little on near-chance loss. "
-        "(Here, without the scale: with the least data every RM has made less than a fifth of its "
-        "fall in loss, and at first the loss falls more slowly than over all.)",
-        "3.3, Figure 6",
-        "loss 0.684 to 0.688 at 2,000, 0.672 to 0.682 at 4,000; chance 0.693",
-        little_data_is_near_chance,
-    ),
-    Claim(
-        "C26",
-        "Below the threshold gold does not improve",
-        "Gold at n = 1,000 shows the same threshold: below it the best of n is worse than the "
-        "initial policy, above it better. (Here: with the least and with the most data.)",
-        "3.3, Figure 21",
-        "-0.24 to -0.62 at 2,000 and less, positive from 4,000 to 16,000",
-        little_data_gives_no_gold,
-    ),
-    Claim(
-        "C27",
-        "Past the threshold larger RMs improve faster",
-        "Past the threshold the loss of larger RMs falls faster with data.",
-        "3.3, Figure 6",
-        "8,000 to 32,000 comparisons: 0.672 to 0.642 (3M), 0.625 to 0.471 (3B)",
-        larger_rms_improve_faster,
-    ),
-    Claim(
-        "C28",
-        "The threshold does not depend on RM size",
-        "The threshold does not come substantially earlier for larger RMs (here: the amount of "
-        "data at which half of an RM's fall in loss is reached moves by less than 1.4 times per "
-        "ten times the parameters).",
-        "3.3, footnote 8",
-        "about 2,000 comparisons for every size",
-        threshold_does_not_move,
-    ),
-]

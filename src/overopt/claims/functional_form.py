@@ -16,7 +16,8 @@ from overopt.claims.fitted_forms import (
     rivals_of,
     text_of,
 )
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 Array = npt.NDArray[np.float64]
 
@@ -24,20 +25,39 @@ PREDICTION_MARGIN = 0.1  # initial-policy sd: a prediction within it counts as g
 SMALL_GAMMA = 0.5  # nearer to the log form, at 0, than to the form of best-of-n, at 1
 
 
+@claim(
+    "C5",
+    title="Form of best-of-n",
+    says="Under best-of-n, gold follows d (alpha - beta d) better than other simple forms.",
+    section="1, 3.1",
+)
 def best_of_n_fits_best(evidence: Evidence) -> Finding:
-    """C5: d (alpha - beta d) has the smallest error of the forms with at most two parameters."""
+    """D (alpha - beta d) has the smallest error of the forms with at most two parameters."""
     forms = fitted_forms(evidence, size_cells(evidence, "best_of_n"), "gold")
     return _fits_and_extrapolates(forms)
 
 
+@claim(
+    "C6",
+    title="Form of RL",
+    says="Under RL, gold follows d (alpha - beta log d), which fits and extrapolates better than "
+    "d (alpha - beta d) and log(1 + d).",
+    section="1, appendix B",
+)
 def rl_fits_best(evidence: Evidence) -> Finding:
-    """C6: the same for RL's d (alpha - beta log d), within the range and beyond it."""
+    """RL's d (alpha - beta log d) has the smallest error, within the range and beyond it."""
     forms = fitted_forms(evidence, size_cells(evidence, "ppo"), "gold")
     return _fits_and_extrapolates(forms)
 
 
+@claim(
+    "C7",
+    title="Extrapolation of best-of-n",
+    says="The form fitted to best-of-n up to n = 1,000 (6 nats) predicts up to n = 60,000.",
+    section="3.1",
+)
 def best_of_n_extrapolates(evidence: Evidence) -> Finding:
-    """C7: fitted up to n = 1,000, it predicts best-of-n beyond."""
+    """Fitted up to n = 1,000, it predicts best-of-n beyond."""
     cells = _deep_cells(evidence)
     forms = fitted_forms(evidence, cells, "gold", is_deep=True)
     finding = _predicts(forms, "beyond_limit", "beyond n = 1,000")
@@ -49,14 +69,27 @@ def best_of_n_extrapolates(evidence: Evidence) -> Finding:
     return Finding(conditions, finding.note)
 
 
+@claim(
+    "C8",
+    title="Extrapolation of RL",
+    says="The form fitted to RL below a KL predicts gold beyond it.",
+    section="3.1, Figure 26",
+    paper="fit up to 40 nats, predicted to 100",
+)
 def rl_extrapolates(evidence: Evidence) -> Finding:
-    """C8: fitted to the lower half of the KL range, it predicts the upper half."""
+    """Fitted to the lower half of the KL range, it predicts the upper half."""
     forms = fitted_forms(evidence, size_cells(evidence, "ppo"), "gold")
     return _predicts(forms, "heldout", "in the upper half of a run's KL, fitted to the lower")
 
 
+@claim(
+    "C9",
+    title="log(1 + d) extrapolates worse",
+    says="With log(1 + d) in place of log d, RL is extrapolated substantially worse.",
+    section="Appendix B",
+)
 def log1p_extrapolates_worse(evidence: Evidence) -> Finding:
-    """C9: log(1 + d) in place of log d predicts high KL worse."""
+    """Log(1 + d) in place of log d predicts high KL worse."""
     forms = fitted_forms(evidence, size_cells(evidence, "ppo"), "gold")
     log1p, rl = (by_cell(forms, "heldout_rmse", form) for form in ("log1p", "rl"))
     excess = log1p - rl
@@ -71,8 +104,15 @@ def log1p_extrapolates_worse(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, excess.mean(axis=1), low=0)], note)
 
 
+@claim(
+    "C10",
+    title="Small power",
+    says="Fits of d (alpha - beta d^gamma) to RL give a small gamma, which approximates the log.",
+    section="Appendix B",
+    paper="small values of gamma",
+)
 def power_is_small(evidence: Evidence) -> Finding:
-    """C10: the best exponent gamma of d (alpha - beta d^gamma) is near 0 for RL."""
+    """The best exponent gamma of d (alpha - beta d^gamma) is near 0 for RL."""
     gamma = _gamma(evidence, "ppo")
     statistic = f"median of gamma over {gamma.shape[1]} RM sizes, PPO"
     note = (
@@ -88,8 +128,14 @@ def power_is_small(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, values, -SMALL_GAMMA, SMALL_GAMMA)], note)
 
 
+@claim(
+    "C11",
+    title="RL form near the origin",
+    says="The form of RL, whose slope is infinite at 0, does not hold near the origin.",
+    section="1, footnote 1",
+)
 def rl_fails_near_origin(evidence: Evidence) -> Finding:
-    """C11: near the origin, where its slope is infinite, the RL fit lies above the curve."""
+    """Near the origin, where its slope is infinite, the RL fit lies above the curve."""
     forms = fitted_forms(evidence, size_cells(evidence, "ppo"), "gold")
     errors = by_cell(forms, "near_origin_error", "rl")
     statistic = (
@@ -151,64 +197,3 @@ def _deep_cells(evidence: Evidence) -> pd.DataFrame:
 def _gamma(evidence: Evidence, method: str) -> Array:
     forms = fitted_forms(evidence, size_cells(evidence, method), "gold")
     return by_cell(forms, "gamma", "power")
-
-
-CLAIMS = (
-    Claim(
-        "C5",
-        "Form of best-of-n",
-        "Under best-of-n, gold follows d (alpha - beta d) better than other simple forms.",
-        "1, 3.1",
-        None,
-        best_of_n_fits_best,
-    ),
-    Claim(
-        "C6",
-        "Form of RL",
-        "Under RL, gold follows d (alpha - beta log d), which fits and extrapolates better than "
-        "d (alpha - beta d) and log(1 + d).",
-        "1, appendix B",
-        None,
-        rl_fits_best,
-    ),
-    Claim(
-        "C7",
-        "Extrapolation of best-of-n",
-        "The form fitted to best-of-n up to n = 1,000 (6 nats) predicts up to n = 60,000.",
-        "3.1",
-        None,
-        best_of_n_extrapolates,
-    ),
-    Claim(
-        "C8",
-        "Extrapolation of RL",
-        "The form fitted to RL below a KL predicts gold beyond it.",
-        "3.1, Figure 26",
-        "fit up to 40 nats, predicted to 100",
-        rl_extrapolates,
-    ),
-    Claim(
-        "C9",
-        "log(1 + d) extrapolates worse",
-        "With log(1 + d) in place of log d, RL is extrapolated substantially worse.",
-        "Appendix B",
-        None,
-        log1p_extrapolates_worse,
-    ),
-    Claim(
-        "C10",
-        "Small power",
-        "Fits of d (alpha - beta d^gamma) to RL give a small gamma, which approximates the log.",
-        "Appendix B",
-        "small values of gamma",
-        power_is_small,
-    ),
-    Claim(
-        "C11",
-        "RL form near the origin",
-        "The form of RL, whose slope is infinite at 0, does not hold near the origin.",
-        "1, footnote 1",
-        None,
-        rl_fails_near_origin,
-    ),
-)

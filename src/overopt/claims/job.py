@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from overopt.claims.evidence import read_evidence
-from overopt.claims.registry import CLAIMS
+from overopt.claims.topics import all_claims
 from overopt.claims.verdicts import judge
 from overopt.config.analysis import AnalysisSettings
 
@@ -24,7 +24,7 @@ def judge_study(
     For its columns see `overopt.claims.verdicts.judge`.
     """
     evidence = read_evidence(settings, curves, deep_curves, tilted_curves, proxy_rms)
-    table = judge(CLAIMS, evidence)
+    table = judge(all_claims(), evidence)
     table.to_csv(claims, index=False, float_format="%.9g")
     print(summary(table))
 

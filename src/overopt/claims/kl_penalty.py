@@ -18,7 +18,8 @@ from overopt.analysis.group_curves import GroupCurve
 from overopt.claims.curve_readings import RunKL, gold_by_proxy, highest_proxy, on_grid, reach
 from overopt.claims.evidence import RM_KEYS, Evidence, NotRun
 from overopt.claims.methods import mean_reading
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 Array = npt.NDArray[np.float64]
 
@@ -59,8 +60,14 @@ def penalized_cells(evidence: Evidence) -> list[Penalized]:
     return pairs
 
 
+@claim(
+    "C43",
+    title="KL penalty leaves the frontier",
+    says="A KL penalty changes how far RL goes, not the gold score at a given KL.",
+    section="3.6, Figure 9",
+)
 def frontier_is_unmoved(evidence: Evidence) -> Finding:
-    """C43: at equal KL, gold is the same with a penalty as without."""
+    """At equal KL, gold is the same with a penalty as without."""
     difference = _differences(evidence, "gold")
     statistic = (
         "gold at equal KL, with penalty minus without, mean over "
@@ -72,8 +79,16 @@ def frontier_is_unmoved(evidence: Evidence) -> Finding:
     return Finding([condition], note.strip())
 
 
+@claim(
+    "C44",
+    title="KL penalty raises the proxy",
+    says="A KL penalty raises the proxy score at a given KL, and so the gap between proxy and "
+    "gold.",
+    section="3.6, Figure 9",
+    paper="+0.10 to +0.19",
+)
 def penalty_raises_proxy(evidence: Evidence) -> Finding:
-    """C44: at equal KL, the penalty raises the proxy score, and the gap between proxy and gold."""
+    """At equal KL, the penalty raises the proxy score, and the gap between proxy and gold."""
     proxy = _differences(evidence, "proxy")
     gap = proxy - _differences(evidence, "gold")
     over = f"with penalty minus without, mean over {gap.shape[1]} cells with a penalty (sd)"
@@ -84,8 +99,16 @@ def penalty_raises_proxy(evidence: Evidence) -> Finding:
     return Finding(conditions, f"Proxy score: {_by_cell(evidence, proxy)}")
 
 
+@claim(
+    "C45",
+    title="KL penalty stops early",
+    says="A KL penalty acts as early stopping: the final KL falls with its coefficient, and levels "
+    "off in training.",
+    section="3.6, Figure 14",
+    paper="104, 45, 16.5, 10.6, 2.6 nats at 0, 0.01, 0.05, 0.1, 0.5",
+)
 def penalty_stops_early(evidence: Evidence) -> Finding:
-    """C45: a larger coefficient ends at a lower KL, and with the largest the KL levels off."""
+    """A larger coefficient ends at a lower KL, and with the largest the KL levels off."""
     by_rm: dict[int, list[int]] = {}
     for pair in penalized_cells(evidence):
         by_rm.setdefault(pair.free_column, [pair.free_column]).append(pair.column)
@@ -261,32 +284,3 @@ def _explanation_text(evidence: Evidence) -> str:
                 f"{len(rows)} comparisons of gold or proxy, further away in {is_further}."
             )
     return " ".join(texts)
-
-
-CLAIMS = (
-    Claim(
-        "C43",
-        "KL penalty leaves the frontier",
-        "A KL penalty changes how far RL goes, not the gold score at a given KL.",
-        "3.6, Figure 9",
-        None,
-        frontier_is_unmoved,
-    ),
-    Claim(
-        "C44",
-        "KL penalty raises the proxy",
-        "A KL penalty raises the proxy score at a given KL, and so the gap between proxy and gold.",
-        "3.6, Figure 9",
-        "+0.10 to +0.19",
-        penalty_raises_proxy,
-    ),
-    Claim(
-        "C45",
-        "KL penalty stops early",
-        "A KL penalty acts as early stopping: the final KL falls with its coefficient, and levels "
-        "off in training.",
-        "3.6, Figure 14",
-        "104, 45, 16.5, 10.6, 2.6 nats at 0, 0.01, 0.05, 0.1, 0.5",
-        penalty_stops_early,
-    ),
-)

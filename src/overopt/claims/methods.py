@@ -19,7 +19,8 @@ from overopt.claims.curve_readings import (
 )
 from overopt.claims.evidence import RM_KEYS, Evidence, NotRun, size_cells, values
 from overopt.claims.fitted_forms import count_above
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 Array = npt.NDArray[np.float64]
 
@@ -30,8 +31,15 @@ NUM_PARTS = 5
 EARLY_PROXY = (0.25, 0.75)
 
 
+@claim(
+    "C37",
+    title="RL uses more KL",
+    says="RL consumes far more KL than best-of-n up to the peak of gold.",
+    section="3.5",
+    paper="13-18 against 4-5 nats for the smallest RM, 25 against 6 for the third",
+)
 def rl_consumes_more_kl(evidence: Evidence) -> Finding:
-    """C37: the KL at the gold peak of PPO over that of best-of-n is above 1."""
+    """The KL at the gold peak of PPO over that of best-of-n is above 1."""
     best_of_n, ppo = matched_cells(evidence)
     rl_kl, bon_kl = values(evidence, "kl_at_peak", ppo), values(evidence, "kl_at_peak", best_of_n)
     ends = values(evidence, "final_kl", best_of_n)
@@ -46,8 +54,15 @@ def rl_consumes_more_kl(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, means[0], low=1, denominator=means[1])], note)
 
 
+@claim(
+    "C38",
+    title="KL of RL grows quadratically",
+    says="Without a KL penalty the KL of RL grows about quadratically in the number of steps.",
+    section="3.5, Figures 14 and 16",
+    paper="slopes of 1.7 and 2.2",
+)
 def rl_kl_is_quadratic(evidence: Evidence) -> Finding:
-    """C38: without a penalty the KL of PPO grows about with the square of the step."""
+    """Without a penalty the KL of PPO grows about with the square of the step."""
     cells = size_cells(evidence, "ppo")
     slopes = mean_reading(evidence, cells, _log_log_slope)
     statistic = (
@@ -61,8 +76,14 @@ def rl_kl_is_quadratic(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, slopes.mean(axis=1), *QUADRATIC)], note)
 
 
+@claim(
+    "C39",
+    title="KL of RL rises monotonically",
+    says="The KL of RL rises about monotonically in training.",
+    section="1, Figure 14",
+)
 def rl_kl_is_monotone(evidence: Evidence) -> Finding:
-    """C39: the KL of PPO rises monotonically in training."""
+    """The KL of PPO rises monotonically in training."""
     cells = size_cells(evidence, "ppo")
     rises = mean_reading(evidence, cells, _smallest_rise)
     lowest = mean_reading(evidence, cells, _rank_correlation)[0].min()
@@ -77,8 +98,14 @@ def rl_kl_is_monotone(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, rises.mean(axis=1), low=0)], note)
 
 
+@claim(
+    "C40",
+    title="Methods agree better against proxy score",
+    says="As curves of gold against proxy score, best-of-n and RL agree better than against KL.",
+    section="3.5, Figure 8",
+)
 def proxy_axis_agrees_better(evidence: Evidence) -> Finding:
-    """C40: curves of gold against proxy differ less between methods than those against KL."""
+    """Curves of gold against proxy differ less between methods than those against KL."""
     by_kl, by_proxy = [], []
     for best_of_n, ppo in _matched_curves(evidence):
         grid = _grid(0, min(reach(best_of_n), reach(ppo)))
@@ -100,8 +127,14 @@ def proxy_axis_agrees_better(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, difference.mean(axis=1), low=0)], note)
 
 
+@claim(
+    "C41",
+    title="RL starts with the larger gap",
+    says="At first RL has the larger gap: lower gold at the same proxy score than best-of-n.",
+    section="3.5, Figure 8",
+)
 def rl_starts_with_larger_gap(evidence: Evidence) -> Finding:
-    """C41: at first, PPO has a lower gold score than best-of-n at the same proxy score."""
+    """At first, PPO has a lower gold score than best-of-n at the same proxy score."""
     differences = []
     for best_of_n, ppo in _matched_curves(evidence):
         end = min(EARLY_PROXY[1], highest_proxy(best_of_n), highest_proxy(ppo))
@@ -120,8 +153,15 @@ def rl_starts_with_larger_gap(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, difference.mean(axis=1), high=0)], note)
 
 
+@claim(
+    "C42",
+    title="RL peaks higher",
+    says="RL reaches a higher peak of gold than best-of-n.",
+    section="3.5, Figure 8",
+    paper="+0.03 to +0.085 for the four smallest RMs, -0.03 to -0.16 for the five largest",
+)
 def rl_peaks_higher(evidence: Evidence) -> Finding:
-    """C42: the highest gold score of PPO is above that of best-of-n."""
+    """The highest gold score of PPO is above that of best-of-n."""
     best_of_n, ppo = matched_cells(evidence)
     peaks = [values(evidence, "peak_gold", cells) for cells in (best_of_n, ppo)]
     difference = peaks[1] - peaks[0]
@@ -189,55 +229,3 @@ def _rank_correlation(run: RunKL) -> Array:
     x, y = rankdata(run.steps), rankdata(run.kl, axis=1)
     x, y = x - x.mean(), y - y.mean(axis=1, keepdims=True)
     return y @ x / np.sqrt((x @ x) * (y**2).sum(axis=1))
-
-
-CLAIMS = (
-    Claim(
-        "C37",
-        "RL uses more KL",
-        "RL consumes far more KL than best-of-n up to the peak of gold.",
-        "3.5",
-        "13-18 against 4-5 nats for the smallest RM, 25 against 6 for the third",
-        rl_consumes_more_kl,
-    ),
-    Claim(
-        "C38",
-        "KL of RL grows quadratically",
-        "Without a KL penalty the KL of RL grows about quadratically in the number of steps.",
-        "3.5, Figures 14 and 16",
-        "slopes of 1.7 and 2.2",
-        rl_kl_is_quadratic,
-    ),
-    Claim(
-        "C39",
-        "KL of RL rises monotonically",
-        "The KL of RL rises about monotonically in training.",
-        "1, Figure 14",
-        None,
-        rl_kl_is_monotone,
-    ),
-    Claim(
-        "C40",
-        "Methods agree better against proxy score",
-        "As curves of gold against proxy score, best-of-n and RL agree better than against KL.",
-        "3.5, Figure 8",
-        None,
-        proxy_axis_agrees_better,
-    ),
-    Claim(
-        "C41",
-        "RL starts with the larger gap",
-        "At first RL has the larger gap: lower gold at the same proxy score than best-of-n.",
-        "3.5, Figure 8",
-        None,
-        rl_starts_with_larger_gap,
-    ),
-    Claim(
-        "C42",
-        "RL peaks higher",
-        "RL reaches a higher peak of gold than best-of-n.",
-        "3.5, Figure 8",
-        "+0.03 to +0.085 for the four smallest RMs, -0.03 to -0.16 for the five largest",
-        rl_peaks_higher,
-    ),
-)

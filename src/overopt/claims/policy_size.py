@@ -8,7 +8,8 @@ import numpy.typing as npt
 from overopt.analysis.group_curves import GroupCurve, score_at_kl
 from overopt.claims.curve_values import kl_at_steps, last_common_step
 from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, larger_policy, policy_pairs
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 Array = npt.NDArray[np.float64]
 Pairs = Sequence[tuple[int, int]]
@@ -18,18 +19,39 @@ GAP_MARGIN = 0.2  # sd
 NUM_PLACES = 12
 
 
+@claim(
+    "C31",
+    title="A larger policy starts and ends higher",
+    says="The larger policy has more gold before optimization, and at its peak.",
+    section="3.4, Figure 7",
+    paper="starts at 0.37 to 0.38; RL peaks 0.83 against 0.62",
+)
 def larger_starts_and_ends_higher(evidence: Evidence) -> Finding:
     """Initial gold and highest gold of the larger policy exceed the main policy's."""
     pairs = _pairs_by_method(evidence)
     return Finding(_higher(evidence, pairs), _policies(evidence))
 
 
+@claim(
+    "C32",
+    title="A larger policy gains less",
+    says="Optimization against the same RM gains the larger policy less gold.",
+    section="3.4, Figures 7 and 23",
+    paper="RL +0.45 against +0.62; best-of-n at 6 nats +0.39 against +0.70",
+)
 def larger_gains_less(evidence: Evidence) -> Finding:
     """Highest minus initial gold is smaller for the larger policy, with each method."""
     pairs = _pairs_by_method(evidence)
     return Finding(_gains_less(evidence, pairs), _policies(evidence))
 
 
+@claim(
+    "C33",
+    title="Both policies peak at about the same KL",
+    says="Gold peaks at almost the same KL for both policies (here: within a factor 1.5).",
+    section="3.4, Figure 7b",
+    paper="about 18 nats (6B) and 20 nats (1.2B)",
+)
 def peaks_at_the_same_kl(evidence: Evidence) -> Finding:
     """KL at the highest gold, larger policy's over main policy's: within a factor 1.5."""
     by_method = _pairs_by_method(evidence)
@@ -57,6 +79,14 @@ def peaks_at_the_same_kl(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C34",
+    title="Both policies have the same proxy-gold gap",
+    says="The gap between proxy and gold at equal KL is almost the same for both policies (here: "
+    "within 0.2 sd).",
+    section="3.4, Figure 24",
+    paper="1.21 (1.2B) and 1.14 (6B) at 80 nats",
+)
 def same_gap_at_equal_kl(evidence: Evidence) -> Finding:
     """Proxy minus gold at equal KL differs by less than GAP_MARGIN."""
     by_method = _pairs_by_method(evidence)
@@ -80,6 +110,13 @@ def same_gap_at_equal_kl(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C35",
+    title="A larger policy moves less per RL step",
+    says="The larger policy has a lower KL after the same number of RL steps.",
+    section="footnote 12, Figure 15",
+    paper="72 against 96 nats after 1.9 million steps",
+)
 def larger_has_less_kl_per_step(evidence: Evidence) -> Finding:
     """KL of the larger over KL of the main policy at the same PPO steps is below 1."""
     pairs = policy_pairs(evidence, "ppo")
@@ -97,6 +134,13 @@ def larger_has_less_kl_per_step(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C36",
+    title="The same with a larger RM",
+    says="With a larger RM the picture of the two policies is the same.",
+    section="3.4, Figure 22",
+    paper="highest gold 1.25 (6B) and 1.09 (1.2B) with the 3B RM",
+)
 def same_with_the_largest_rm(evidence: Evidence) -> Finding:
     """With the largest RM too, the larger policy starts and ends higher and gains less."""
     by_method: dict[str, Pairs] = {}
@@ -193,56 +237,3 @@ def _rms(evidence: Evidence, pairs: Pairs) -> str:
 
 def _policies(evidence: Evidence) -> str:
     return f"Main policy: {evidence.main_policy}; larger policy: {larger_policy(evidence)}."
-
-
-CLAIMS = [
-    Claim(
-        "C31",
-        "A larger policy starts and ends higher",
-        "The larger policy has more gold before optimization, and at its peak.",
-        "3.4, Figure 7",
-        "starts at 0.37 to 0.38; RL peaks 0.83 against 0.62",
-        larger_starts_and_ends_higher,
-    ),
-    Claim(
-        "C32",
-        "A larger policy gains less",
-        "Optimization against the same RM gains the larger policy less gold.",
-        "3.4, Figures 7 and 23",
-        "RL +0.45 against +0.62; best-of-n at 6 nats +0.39 against +0.70",
-        larger_gains_less,
-    ),
-    Claim(
-        "C33",
-        "Both policies peak at about the same KL",
-        "Gold peaks at almost the same KL for both policies (here: within a factor 1.5).",
-        "3.4, Figure 7b",
-        "about 18 nats (6B) and 20 nats (1.2B)",
-        peaks_at_the_same_kl,
-    ),
-    Claim(
-        "C34",
-        "Both policies have the same proxy-gold gap",
-        "The gap between proxy and gold at equal KL is almost the same for both policies (here: "
-        "within 0.2 sd).",
-        "3.4, Figure 24",
-        "1.21 (1.2B) and 1.14 (6B) at 80 nats",
-        same_gap_at_equal_kl,
-    ),
-    Claim(
-        "C35",
-        "A larger policy moves less per RL step",
-        "The larger policy has a lower KL after the same number of RL steps.",
-        "footnote 12, Figure 15",
-        "72 against 96 nats after 1.9 million steps",
-        larger_has_less_kl_per_step,
-    ),
-    Claim(
-        "C36",
-        "The same with a larger RM",
-        "With a larger RM the picture of the two policies is the same.",
-        "3.4, Figure 22",
-        "highest gold 1.25 (6B) and 1.09 (1.2B) with the 3B RM",
-        same_with_the_largest_rm,
-    ),
-]

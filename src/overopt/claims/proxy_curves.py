@@ -6,7 +6,8 @@ import pandas as pd
 
 from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import by_cell, count_above, fitted_forms, own_form
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 Array = npt.NDArray[np.float64]
 
@@ -15,8 +16,14 @@ STRAIGHT_R2 = 0.95
 SLOPE_MARGIN = 0.25  # of a curve's mean slope: "roughly linear" where its slope changes less
 
 
+@claim(
+    "C12",
+    title="Proxy under best-of-n is concave",
+    says="Under best-of-n the proxy score is concave in d, so that d alpha does not fit.",
+    section="3.1, Figure 20",
+)
 def best_of_n_proxy_is_concave(evidence: Evidence) -> Finding:
-    """C12: beta of the proxy's d (alpha - beta d) is above 0, and a line predicts worse."""
+    """Beta of the proxy's d (alpha - beta d) is above 0, and a line predicts worse."""
     forms = fitted_forms(evidence, size_cells(evidence, "best_of_n"), "proxy")
     beta = by_cell(forms, "beta", "best_of_n")
     worse = by_cell(forms, "heldout_rmse", "linear") - by_cell(forms, "heldout_rmse", "best_of_n")
@@ -28,8 +35,14 @@ def best_of_n_proxy_is_concave(evidence: Evidence) -> Finding:
     return Finding(conditions, f"Beta is above 0 at {count_above(beta)} RM sizes.")
 
 
+@claim(
+    "C13",
+    title="Proxy's beta is much lower",
+    says="Fitted with the form of best-of-n, the proxy score has a much lower beta than gold.",
+    section="3.2",
+)
 def proxy_beta_is_much_lower(evidence: Evidence) -> Finding:
-    """C13: beta of the proxy is less than half of gold's, best-of-n."""
+    """Beta of the proxy is less than half of gold's, best-of-n."""
     cells = size_cells(evidence, "best_of_n")
     proxy, gold = (
         by_cell(fitted_forms(evidence, cells, score), "beta", "best_of_n")
@@ -44,8 +57,15 @@ def proxy_beta_is_much_lower(evidence: Evidence) -> Finding:
     return Finding([ratio], note)
 
 
+@claim(
+    "C14",
+    title="Proxy is underestimated at high KL",
+    says="Forms fitted to the proxy score at low KL underestimate it at high KL, for best-of-n and "
+    "for RL.",
+    section="3.2",
+)
 def proxy_is_underestimated(evidence: Evidence) -> Finding:
-    """C14: forms fitted to the proxy at low KL underestimate it at high KL, under both methods."""
+    """Forms fitted to the proxy at low KL underestimate it at high KL, under both methods."""
     conditions, notes = [], []
     for method in ("best_of_n", "ppo"):
         forms = fitted_forms(evidence, size_cells(evidence, method), "proxy")
@@ -60,8 +80,14 @@ def proxy_is_underestimated(evidence: Evidence) -> Finding:
     return Finding(conditions, " ".join(notes))
 
 
+@claim(
+    "C15",
+    title="Proxy becomes linear",
+    says="At high KL the proxy score grows about linearly in d.",
+    section="3.2",
+)
 def proxy_becomes_linear(evidence: Evidence) -> Finding:
-    """C15: in the upper half of sqrt(KL) the proxy is a straight line, under both methods."""
+    """In the upper half of sqrt(KL) the proxy is a straight line, under both methods."""
     conditions = []
     for method in ("best_of_n", "ppo"):
         cells = size_cells(evidence, method)
@@ -126,40 +152,3 @@ def _line(d: Array, y: Array) -> tuple[Array, Array]:
 
 def _mean(values: Array) -> Array:
     return values.mean(axis=1)
-
-
-CLAIMS = (
-    Claim(
-        "C12",
-        "Proxy under best-of-n is concave",
-        "Under best-of-n the proxy score is concave in d, so that d alpha does not fit.",
-        "3.1, Figure 20",
-        None,
-        best_of_n_proxy_is_concave,
-    ),
-    Claim(
-        "C13",
-        "Proxy's beta is much lower",
-        "Fitted with the form of best-of-n, the proxy score has a much lower beta than gold.",
-        "3.2",
-        None,
-        proxy_beta_is_much_lower,
-    ),
-    Claim(
-        "C14",
-        "Proxy is underestimated at high KL",
-        "Forms fitted to the proxy score at low KL underestimate it at high KL, for best-of-n and "
-        "for RL.",
-        "3.2",
-        None,
-        proxy_is_underestimated,
-    ),
-    Claim(
-        "C15",
-        "Proxy becomes linear",
-        "At high KL the proxy score grows about linearly in d.",
-        "3.2",
-        None,
-        proxy_becomes_linear,
-    ),
-)

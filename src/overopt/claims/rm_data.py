@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.claims.curve_values import changes_in_kl
-from overopt.claims.data_threshold import CLAIMS as THRESHOLD_CLAIMS
 from overopt.claims.evidence import (
     METHOD_NAMES,
     Evidence,
@@ -22,7 +21,8 @@ from overopt.claims.evidence import (
     validation_losses,
     values,
 )
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 
 Array = npt.NDArray[np.float64]
 
@@ -30,6 +30,12 @@ GOLD_MARGIN = 0.1  # sd of gold between responses: what counts as no change of g
 MIN_RMS = 10  # for a regression on loss, its square, log size and log data
 
 
+@claim(
+    "C23",
+    title="More data: more gold, less overoptimization",
+    says="With more RM data the gold score gets higher and falls less, with best-of-n and with RL.",
+    section="3.3, Figure 4",
+)
 def more_data_is_better(evidence: Evidence) -> Finding:
     """Peak of gold, and its change over the last third of sqrt(KL), rise with log data."""
     conditions: list[Condition] = []
@@ -53,6 +59,13 @@ def more_data_is_better(evidence: Evidence) -> Finding:
     return Finding(conditions)
 
 
+@claim(
+    "C24",
+    title="Coefficients follow data less cleanly than size",
+    says="Alpha and beta do not follow the amount of data as cleanly as they follow RM size.",
+    section="3.3, Figures 17 and 18",
+    paper="alpha 0.10 to 0.58 over 120 to 90,000 comparisons, beta without a trend",
+)
 def data_trend_is_less_clean(evidence: Evidence) -> Finding:
     """R^2 of a line in log size exceeds that in log data, mean of alpha and beta."""
     sizes = size_cells(evidence, "best_of_n")
@@ -81,6 +94,14 @@ def data_trend_is_less_clean(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C29",
+    title="Unique data matters, not steps",
+    says="Four epochs over the same comparisons do not change gold (here: by less than 0.1 sd); "
+    "four times the comparisons raise it.",
+    section="footnote 7, Figure 13",
+    paper="validation losses 0.686 (1 x 2,000), 0.684 (4 x 2,000), 0.655 (1 x 8,000)",
+)
 def unique_data_matters(evidence: Evidence) -> Finding:
     """Several epochs leave gold at the largest n as it is (TOST), more data raise it."""
     cells = plain_cells(evidence, "best_of_n")
@@ -120,6 +141,15 @@ def unique_data_matters(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C30",
+    title="Equal loss, equal robustness",
+    says="RMs with equal validation loss reach equal gold at the largest n, however size and data "
+    "are mixed (here: less than 0.1 sd per decade of either). The paper calls its evidence "
+    "weak.",
+    section="3.3, Figure 5",
+    paper="at losses 0.47 to 0.51 gold spans 0.64 to 1.03, and is higher with more data",
+)
 def loss_alone_decides(evidence: Evidence) -> Finding:
     """Given the loss (and its square), gold at the largest n depends on neither size nor data."""
     cells = plain_cells(evidence, "best_of_n")
@@ -185,43 +215,3 @@ def _r2(x: Array, y: Array) -> Array:
     centered = y - y.mean(axis=1, keepdims=True)
     explained = slope(x, y)[:, None] * (x - x.mean())
     return (explained**2).sum(axis=1) / (centered**2).sum(axis=1)
-
-
-CLAIMS = [
-    Claim(
-        "C23",
-        "More data: more gold, less overoptimization",
-        "With more RM data the gold score gets higher and falls less, with best-of-n and with RL.",
-        "3.3, Figure 4",
-        None,
-        more_data_is_better,
-    ),
-    Claim(
-        "C24",
-        "Coefficients follow data less cleanly than size",
-        "Alpha and beta do not follow the amount of data as cleanly as they follow RM size.",
-        "3.3, Figures 17 and 18",
-        "alpha 0.10 to 0.58 over 120 to 90,000 comparisons, beta without a trend",
-        data_trend_is_less_clean,
-    ),
-    *THRESHOLD_CLAIMS,
-    Claim(
-        "C29",
-        "Unique data matters, not steps",
-        "Four epochs over the same comparisons do not change gold (here: by less than 0.1 sd); "
-        "four times the comparisons raise it.",
-        "footnote 7, Figure 13",
-        "validation losses 0.686 (1 x 2,000), 0.684 (4 x 2,000), 0.655 (1 x 8,000)",
-        unique_data_matters,
-    ),
-    Claim(
-        "C30",
-        "Equal loss, equal robustness",
-        "RMs with equal validation loss reach equal gold at the largest n, however size and data "
-        "are mixed (here: less than 0.1 sd per decade of either). The paper calls its evidence "
-        "weak.",
-        "3.3, Figure 5",
-        "at losses 0.47 to 0.51 gold spans 0.64 to 1.03, and is higher with more data",
-        loss_alone_decides,
-    ),
-]

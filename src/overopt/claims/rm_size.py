@@ -14,7 +14,8 @@ from overopt.claims.evidence import (
     validation_losses,
     values,
 )
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 from overopt.theory.forms import BEST_OF_N
 
 Array = npt.NDArray[np.float64]
@@ -25,6 +26,14 @@ PEAK_MARGIN = 0.10  # of the observed peak
 NEAR_CHANCE = 0.25  # of the fall in loss that the smallest RM in the trends achieves
 
 
+@claim(
+    "C16",
+    title="Best-of-n: alpha rises, beta falls with RM size",
+    says="The coefficients of best-of-n change smoothly with the logarithm of RM size: alpha rises "
+    "and beta falls.",
+    section="3.2, Figures 3a and 3b",
+    paper="alpha +0.054 and beta -0.016 per decade (ICML), +0.064 and -0.011 (arXiv)",
+)
 def best_of_n_coefficients(evidence: Evidence) -> Finding:
     """Rise of alpha and fall of beta per decade of parameters, with best-of-n."""
     cells = size_cells(evidence, "best_of_n")
@@ -50,6 +59,13 @@ def best_of_n_coefficients(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C17",
+    title="RL: beta falls with RM size",
+    says="With one alpha for all RM sizes, beta of RL falls with the logarithm of RM size.",
+    section="3.2, Figure 3c",
+    paper="-0.021 per decade",
+)
 def ppo_beta(evidence: Evidence) -> Finding:
     """Fall of beta of PPO per decade, with one alpha for all sizes."""
     cells = size_cells(evidence, "ppo")
@@ -68,6 +84,14 @@ def ppo_beta(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C18",
+    title="RL: alpha does not depend on RM size",
+    says="Alpha of RL can be held constant over RM sizes (here: it changes by less than 10 % of "
+    "its mean per decade of parameters).",
+    section="3.2",
+    paper="a free alpha drifts from 0.35 to 0.40 over three decades, 5 % per decade",
+)
 def ppo_alpha_is_constant(evidence: Evidence) -> Finding:
     """Relative slope of free alpha of PPO is equivalent to 0 within ALPHA_MARGIN per decade."""
     cells = size_cells(evidence, "ppo")
@@ -88,6 +112,13 @@ def ppo_alpha_is_constant(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C19",
+    title="The peak is predictable",
+    says="The fitted law predicts the highest gold score of each RM (here: to 10 % on average, and "
+    "rising one for one, within a half).",
+    section="3.2, Figure 12",
+)
 def peak_is_predicted(evidence: Evidence) -> Finding:
     """The fitted law's highest gold within the range agrees with the observed one, by size."""
     cells = size_cells(evidence, "best_of_n")
@@ -117,6 +148,13 @@ def peak_is_predicted(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C20",
+    title="Larger RMs reach more gold",
+    says="The highest gold score rises with RM size.",
+    section="3.2, Figure 1",
+    paper="best-of-n 0.50 (3M) to 1.24 (3B); RL 0.585 to 1.085",
+)
 def larger_rms_reach_more_gold(evidence: Evidence) -> Finding:
     """Slope of the peak of gold on log N is positive, with each method that was run."""
     conditions: list[Condition] = []
@@ -133,6 +171,13 @@ def larger_rms_reach_more_gold(evidence: Evidence) -> Finding:
     return Finding(conditions)
 
 
+@claim(
+    "C21",
+    title="Validation loss falls with RM size",
+    says="At the largest amount of data, the RM's validation loss falls with its size.",
+    section="3.2, Figures 6 and 11",
+    paper="0.638 (3M) to 0.459 (3B)",
+)
 def loss_falls_with_size(evidence: Evidence) -> Finding:
     """Slope of the validation loss on log N at the largest amount of data is negative."""
     cells = size_cells(evidence, "best_of_n")
@@ -151,6 +196,13 @@ def loss_falls_with_size(evidence: Evidence) -> Finding:
     )
 
 
+@claim(
+    "C22",
+    title="Too small RMs are near chance",
+    says="RMs below a smallest size stay near chance loss and off the trend.",
+    section="footnote 3, Figure 11",
+    paper="two RMs below 3M parameters",
+)
 def too_small_rms_are_near_chance(evidence: Evidence) -> Finding:
     """RMs left out of the trends stay near chance loss, and above the line through the others."""
     cells = size_cells(evidence, "best_of_n")
@@ -219,66 +271,3 @@ def _highest_in_range(alpha: Array, beta: Array, end: Array) -> Array:
     has_peak = beta > 0
     peak = np.where(has_peak, alpha / (2 * np.where(has_peak, beta, 1)), end)
     return BEST_OF_N.score(np.clip(peak, 0, end), alpha, beta)
-
-
-CLAIMS = [
-    Claim(
-        "C16",
-        "Best-of-n: alpha rises, beta falls with RM size",
-        "The coefficients of best-of-n change smoothly with the logarithm of RM size: alpha rises "
-        "and beta falls.",
-        "3.2, Figures 3a and 3b",
-        "alpha +0.054 and beta -0.016 per decade (ICML), +0.064 and -0.011 (arXiv)",
-        best_of_n_coefficients,
-    ),
-    Claim(
-        "C17",
-        "RL: beta falls with RM size",
-        "With one alpha for all RM sizes, beta of RL falls with the logarithm of RM size.",
-        "3.2, Figure 3c",
-        "-0.021 per decade",
-        ppo_beta,
-    ),
-    Claim(
-        "C18",
-        "RL: alpha does not depend on RM size",
-        "Alpha of RL can be held constant over RM sizes (here: it changes by less than 10 % of its "
-        "mean per decade of parameters).",
-        "3.2",
-        "a free alpha drifts from 0.35 to 0.40 over three decades, 5 % per decade",
-        ppo_alpha_is_constant,
-    ),
-    Claim(
-        "C19",
-        "The peak is predictable",
-        "The fitted law predicts the highest gold score of each RM (here: to 10 % on average, and "
-        "rising one for one, within a half).",
-        "3.2, Figure 12",
-        None,
-        peak_is_predicted,
-    ),
-    Claim(
-        "C20",
-        "Larger RMs reach more gold",
-        "The highest gold score rises with RM size.",
-        "3.2, Figure 1",
-        "best-of-n 0.50 (3M) to 1.24 (3B); RL 0.585 to 1.085",
-        larger_rms_reach_more_gold,
-    ),
-    Claim(
-        "C21",
-        "Validation loss falls with RM size",
-        "At the largest amount of data, the RM's validation loss falls with its size.",
-        "3.2, Figures 6 and 11",
-        "0.638 (3M) to 0.459 (3B)",
-        loss_falls_with_size,
-    ),
-    Claim(
-        "C22",
-        "Too small RMs are near chance",
-        "RMs below a smallest size stay near chance loss and off the trend.",
-        "footnote 3, Figure 11",
-        "two RMs below 3M parameters",
-        too_small_rms_are_near_chance,
-    ),
-]

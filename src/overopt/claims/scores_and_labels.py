@@ -7,7 +7,8 @@ import pandas as pd
 from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.claims.evidence import METHOD_NAMES, RM_KEYS, Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import by_cell, count_above, fitted_forms, own_form
-from overopt.claims.verdicts import Claim, Condition, Finding
+from overopt.claims.registry import claim
+from overopt.claims.verdicts import Condition, Finding
 from overopt.theory.form_fits import fit
 from overopt.theory.forms import BEST_OF_N
 
@@ -19,8 +20,14 @@ MUCH_NOISIER = 2.0
 NUM_SIMULATIONS = 4000
 
 
+@claim(
+    "C47",
+    title="Gold's slope is below the proxy's",
+    says="At first gold rises less per distance than the proxy score: the regressional part.",
+    section="4.2.1",
+)
 def gold_slope_is_lower(evidence: Evidence) -> Finding:
-    """C47: alpha of the proxy minus alpha of gold, the method's own form, is not below 0."""
+    """Alpha of the proxy minus alpha of gold, the method's own form, is not below 0."""
     conditions, notes = [], []
     for method in ("best_of_n", "ppo"):
         cells = size_cells(evidence, method)
@@ -39,8 +46,15 @@ def gold_slope_is_lower(evidence: Evidence) -> Finding:
     return Finding(conditions, " ".join(notes))
 
 
+@claim(
+    "C51",
+    title="Hard labels miscalibrate",
+    says="Hard labels make proxies miscalibrated: a temperature fitted to soft labels is not 1 and "
+    "improves the loss.",
+    section="2.2",
+)
 def hard_labels_miscalibrate(evidence: Evidence) -> Finding:
-    """C51: the best temperature of RMs trained on hard labels is not 1, and improves their loss."""
+    """The best temperature of RMs trained on hard labels is not 1, and improves their loss."""
     rms = evidence.proxy_rms
     rms = rms[(rms["labels"] == "deterministic")]
     rms = rms[~rms["proxy_size"].isin(evidence.excluded_sizes)]
@@ -69,8 +83,15 @@ def hard_labels_miscalibrate(evidence: Evidence) -> Finding:
     return Finding(conditions, note)
 
 
+@claim(
+    "C52",
+    title="Sampled labels are noisier",
+    says="Labels sampled from the gold RM's probabilities give noisier results than deterministic "
+    "ones.",
+    section="2.1, footnote 4",
+)
 def sampled_labels_are_noisier(evidence: Evidence) -> Finding:
-    """C52: between RM seeds, gold under best-of-n varies more with sampled labels."""
+    """Between RM seeds, gold under best-of-n varies more with sampled labels."""
     per_seed = _mean_gold_by_seed(evidence)
     keys = ["proxy_size", "num_comparisons", "num_epochs"]
     table = per_seed.groupby([*keys, "labels"])["gold"].agg(["var", "count", "mean"])
@@ -104,8 +125,14 @@ def sampled_labels_are_noisier(evidence: Evidence) -> Finding:
     return Finding([Condition(statistic, values, low=0, is_simulated=True)], note)
 
 
+@claim(
+    "C53",
+    title="Single prompts are noisy",
+    says="Gold curves of single prompts are far noisier than their mean.",
+    section="Table 2",
+)
 def single_prompts_are_noisy(evidence: Evidence) -> Finding:
-    """C53: a prompt's own gold curve strays from the law more than the mean curve does."""
+    """A prompt's own gold curve strays from the law more than the mean curve does."""
     cells = size_cells(evidence, "best_of_n")
     mean_rmse = by_cell(fitted_forms(evidence, cells, "gold"), "rmse", "best_of_n")
     singles = _single_prompts(evidence, cells)
@@ -183,41 +210,3 @@ def is_unimodal(curves: Array) -> Array:
     is_as_expected = np.where(position < peak, is_up, is_down).all(axis=1)
     is_inner = (peak[:, 0] > 0) & (peak[:, 0] < steps.shape[1])
     return (is_as_expected & is_inner).astype(np.float64)
-
-
-CLAIMS = (
-    Claim(
-        "C47",
-        "Gold's slope is below the proxy's",
-        "At first gold rises less per distance than the proxy score: the regressional part.",
-        "4.2.1",
-        None,
-        gold_slope_is_lower,
-    ),
-    Claim(
-        "C51",
-        "Hard labels miscalibrate",
-        "Hard labels make proxies miscalibrated: a temperature fitted to soft labels is not 1 and "
-        "improves the loss.",
-        "2.2",
-        None,
-        hard_labels_miscalibrate,
-    ),
-    Claim(
-        "C52",
-        "Sampled labels are noisier",
-        "Labels sampled from the gold RM's probabilities give noisier results than deterministic "
-        "ones.",
-        "2.1, footnote 4",
-        None,
-        sampled_labels_are_noisier,
-    ),
-    Claim(
-        "C53",
-        "Single prompts are noisy",
-        "Gold curves of single prompts are far noisier than their mean.",
-        "Table 2",
-        None,
-        single_prompts_are_noisy,
-    ),
-)

@@ -107,16 +107,6 @@ class Claim:
     test: Callable[[Evidence], Finding]
 
 
-def untested(reason: str) -> Callable[[Evidence], Finding]:
-    """Test of a claim that no study of this design can test: always NotRun, for this reason."""
-
-    def test(evidence: Evidence) -> Finding:
-        del evidence
-        raise NotRun(reason)
-
-    return test
-
-
 @dataclass(frozen=True)
 class _Judged:
     """A claim with the significance of each condition, or the reason why it was not run."""
