@@ -21,18 +21,12 @@ onstart:
 
 # Paths name a study and a proxy RM in these two forms everywhere.
 pathvars:
-    results=f"results/{study.name}",
-    proxy_rm="{proxy_size}/{labels}-labels/{num_comparisons}-comparisons/{num_epochs}-epochs/seed-{seed}",
+    results=paths.results_folder(study),
+    proxy_rm=paths.PROXY_RM,
 
 
 wildcard_constraints:
-    policy_size=alternatives(study.policies),
-    proxy_size=alternatives(study.proxy_sizes),
-    labels="deterministic|sampled",
-    num_comparisons=r"\d+",
-    num_epochs=r"\d+",
-    seed=r"\d+",
-    kl_coef=r"[0-9.e+-]+",
+    **paths.wildcard_constraints(study),
 
 
 if study.is_embedded:

@@ -30,6 +30,7 @@ from overopt.policy.sampling import sample_responses
 from overopt.policy.sft import train_language_model
 from overopt.randomness import numpy_generator, torch_generator
 from overopt.reward_model.training import TokenizedComparisons
+from overopt.study import job_settings
 from overopt.study.study import Study, read_study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,7 +167,7 @@ class Materials:
 
     def sft_settings(self, size: str) -> LanguageModelSettings:
         """How the default study fine-tunes a policy; here one pass."""
-        settings = self.study.policy_settings(size)
+        settings = job_settings.policy_settings(self.study, size)
         once = settings.optimization.model_copy(update={"num_epochs": 1})
         return settings.model_copy(update={"optimization": once})
 

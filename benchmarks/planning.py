@@ -108,7 +108,7 @@ def analyze(num_cells: int, folder: Path) -> None:
     configfile.write_text(yaml.safe_dump(config))
     study: Study = read_study(config)
     results = folder / "results" / study.name
-    num_curves = len(study.best_of_n_runs()) + len(study.ppo_runs())
+    num_curves = len(study.curves())
     print(f"  {num_curves:,} cells, {num_curves + len(study.proxy_rms()):,} jobs of the grid")
     write_results(study, results)
     overopt = [sys.executable, "-m", "overopt.cli"]

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.config.cells import Run
 from overopt.jobs.provenance import file_sha256, sealed, write_json
 from overopt.methods.curves import curve_table
+from overopt.study import paths
 from overopt.study.study import Study
 
 NS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1000]
@@ -34,32 +35,17 @@ RECORD = {
 }
 
 
-def path_of(rm: ProxyRM) -> str:
-    """The folder of a proxy RM, as the rules name it."""
-    return (
-        f"{rm.proxy_size}/{rm.labels}-labels/{rm.num_comparisons}-comparisons/"
-        f"{rm.num_epochs}-epochs/seed-{rm.seed}"
-    )
-
-
-def curve_path(run: BestOfNRun | PPORun) -> str:
-    """The curve of a cell, from the study's folder on."""
-    if isinstance(run, PPORun):
-        return f"ppo/{run.policy_size}/kl-{run.kl_coef:g}/{path_of(run.proxy_rm)}/curve.parquet"
-    return f"best_of_n/{run.policy_size}/{path_of(run.proxy_rm)}/curve.parquet"
-
-
 def _recorded(path: Path) -> str:
     """As records name a file: from the folder of all results on."""
     return path.as_posix()[path.as_posix().index("results/") :]
 
 
-def write_curve(path: Path, run: BestOfNRun | PPORun, num_parameters: int, rank: float) -> None:
+def write_curve(path: Path, run: Run, num_parameters: int, rank: float) -> None:
     """A curve of the method's law with noise, and its record."""
     rng = np.random.default_rng(zlib.crc32(run.model_dump_json().encode()))
-    points = STEPS if isinstance(run, PPORun) else NS
+    points = STEPS if run.method == "ppo" else NS
     num_prompts = 64
-    if isinstance(run, PPORun):
+    if run.method == "ppo":
         d = np.sqrt(np.linspace(0, 40, len(points)))
         gain = d * (0.6 - (0.35 - 0.2 * rank) * np.log(np.maximum(d, 1e-9)))
     else:
@@ -97,17 +83,17 @@ def write_results(study: Study, folder: Path) -> None:
     """Everything that `fits` reads of a study, fabricated."""
     sizes = list(study.proxy_sizes)
     num_parameters = {size: 12 * (4 + index) ** 4 for index, size in enumerate(sizes)}
-    for run in [*study.best_of_n_runs(), *study.ppo_runs()]:
+    for run in study.curves():
         size = run.proxy_rm.proxy_size
         rank = sizes.index(size) / len(sizes)
-        write_curve(folder / curve_path(run), run, num_parameters[size], rank)
+        write_curve(folder / paths.curve(run), run, num_parameters[size], rank)
     for run in study.tilted_runs():
-        write_tilted_curve((folder / curve_path(run)).with_name("tilted_curve.parquet"))
+        write_tilted_curve(folder / paths.curve(run))
     for rm in study.proxy_rms():
         rank = sizes.index(rm.proxy_size) / len(sizes)
         loss = 0.6 - 0.3 * rank - 0.02 * np.log10(rm.num_comparisons)
         write_json(
-            folder / "proxy_rms" / path_of(rm) / "metrics.json",
+            folder / paths.proxy_rm_folder(rm) / "metrics.json",
             {
                 **rm.model_dump(mode="json"),
                 "num_parameters": num_parameters[rm.proxy_size],

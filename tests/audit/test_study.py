@@ -10,7 +10,7 @@ import yaml
 from audit_example import flip, overopt
 from overopt.audit.audit import audit_artifact, audit_study
 from overopt.audit.orphans import read_config
-from overopt.study.paths import CELL_FOLDERS, cell_folders
+from overopt.study.paths import cell_folders, grid_folders
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +106,7 @@ def test_the_layout_is_that_of_the_rules(study):
     results = study / "results/test"
     made = {
         PurePosixPath(path.parent.relative_to(results)).as_posix()
-        for folder in CELL_FOLDERS
+        for folder in grid_folders()
         for path in (results / folder).rglob("*")
         if path.is_file()
     }

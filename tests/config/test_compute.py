@@ -7,7 +7,9 @@ import yaml
 
 from overopt.config.compute import ComputeConfig, Execution, launcher
 from overopt.errors import UserError
-from overopt.study.study import Study, as_param, read_study
+from overopt.study import job_settings
+from overopt.study.job_settings import as_param
+from overopt.study.study import Study, read_study
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "test.yaml"
 
@@ -27,12 +29,12 @@ def settings(study: Study) -> dict[str, str]:
     """The settings of one training job of each kind."""
     run = study.ppo_runs()[0]
     return {
-        "policy": as_param(study.policy_settings("small")),
-        "large": as_param(study.policy_settings("large")),
-        "gold_rm": as_param(study.gold_rm_settings()),
-        "backbone": as_param(study.backbone_settings("s1", 0)),
-        "proxy_rm": as_param(study.proxy_rm_settings(run.proxy_rm)),
-        "ppo": as_param(study.ppo_settings(run)),
+        "policy": as_param(job_settings.policy_settings(study, "small")),
+        "large": as_param(job_settings.policy_settings(study, "large")),
+        "gold_rm": as_param(job_settings.gold_rm_settings(study)),
+        "backbone": as_param(job_settings.backbone_settings(study, "s1", 0)),
+        "proxy_rm": as_param(job_settings.proxy_rm_settings(study, run.proxy_rm)),
+        "ppo": as_param(job_settings.ppo_settings(study, run)),
     }
 
 

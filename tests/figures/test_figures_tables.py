@@ -9,7 +9,6 @@ import pytest
 import yaml
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from overopt.config.cells import PPORun
 from overopt.config.figures import Table02Settings
 from overopt.errors import UserError
 from overopt.figures.catalog import FIGURES, TABLES
@@ -18,6 +17,7 @@ from overopt.figures.hyperparameters import table_01
 from overopt.figures.setup_diagram import ARROWS, BOXES, rule_names
 from overopt.figures.single_prompt import best_of_first, table_ns, tabulate_one_prompt
 from overopt.jobs.job import Job
+from overopt.study import job_settings
 from overopt.study.figure_settings import (
     figure_settings,
     size_sweep_ppo_runs,
@@ -72,7 +72,10 @@ def test_table_1_has_the_hyperparameters_of_the_config(name: str) -> None:
 
 
 def test_bands_of_figures_are_of_the_replicates_of_the_fits() -> None:
-    settings, analysis = figure_settings(study("study")), study("study").analysis_settings()
+    settings, analysis = (
+        figure_settings(study("study")),
+        job_settings.analysis_settings(study("study")),
+    )
     assert (settings.bootstrap_seed, settings.analysis) == (analysis.seed, analysis.analysis)
     assert settings.excluded_sizes == analysis.excluded_sizes == ["x1", "x2"]
 
@@ -81,7 +84,7 @@ def test_figure_25_shows_the_size_sweep_only() -> None:
     one = study("study")
     runs = size_sweep_ppo_runs(one)
     assert len(runs) == 7 * 3
-    assert all(isinstance(run, PPORun) and run.kl_coef == 0 for run in runs)
+    assert all(run.method == "ppo" and run.kl_coef == 0 for run in runs)
     assert {run.policy_size for run in runs} == {"small"}
     assert {run.proxy_rm.num_comparisons for run in runs} == {60_000}
 

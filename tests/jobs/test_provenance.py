@@ -175,6 +175,7 @@ FRAME = {
     "jobs.processes",
     "jobs.provenance",
 }
+CELLS = {"config.cells", "config.axes", "config.methods"}
 SETTINGS = "config.strict_model"  # of every script that has settings
 MODEL = {
     *(
@@ -222,9 +223,9 @@ FILES_OF_THE_USER = {
 }
 REWARD_MODEL = {
     *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
-    *("config.reward_model", "config.model", "config.cells"),
+    *("config.reward_model", "config.model", *CELLS),
 }
-POOL = {"config.best_of_n", "theory.pool_table", "config.cells"}
+POOL = {"config.best_of_n", "theory.pool_table", *CELLS}
 STATISTICS = {
     *(
         "config.analysis",
@@ -276,7 +277,7 @@ DEPENDENCIES = {
     | MODEL - {"models.loading"},
     "published_gold_rm": {
         *("reward_model.published_gold", "reward_model.published", "reward_model.validation"),
-        *("config.reward_model", "config.model", "config.cells", "data.dialogue"),
+        *("config.reward_model", "config.model", *CELLS, "data.dialogue"),
         *MODEL,
     },
     "synthetic_responses": {"policy.comparison_pairs"} | MODEL | SAMPLERS,
@@ -285,12 +286,12 @@ DEPENDENCIES = {
             "reward_model.synthetic_labels",
             "config.reward_model",
             "config.model",
-            "config.cells",
+            *CELLS,
             "randomness",
         ),
         *MODEL | SCORING,
     },
-    "pool": {"methods.best_of_n.pool", "config.best_of_n", "methods.curves", "config.cells"}
+    "pool": {"methods.best_of_n.pool", "config.best_of_n", "methods.curves", *CELLS}
     | MODEL
     | SAMPLERS,
     "pool_gold_scores": {"methods.best_of_n.gold_scores", "theory.score_units"}
@@ -305,7 +306,7 @@ DEPENDENCIES = {
     "ppo": {
         *("methods.ppo", "methods.rl", "methods.episodes", "methods.evaluation"),
         *("methods.sequence_kl", "methods.method_files", "methods.curves"),
-        *("config.ppo", "config.rl", "config.cells"),
+        *("config.ppo", "config.rl", *CELLS),
     }
     | MODEL
     | TRAINING
@@ -316,7 +317,7 @@ DEPENDENCIES = {
         "methods.best_of_n.deep_pool",
         "config.deep_best_of_n",
         "methods.curves",
-        "config.cells",
+        *CELLS,
     }
     | MODEL
     | SAMPLERS,
@@ -328,7 +329,7 @@ DEPENDENCIES = {
             "theory.best_of_n",
             "theory.kl",
             "methods.curves",
-            "config.cells",
+            *CELLS,
         ),
         *MODEL | SAMPLERS | SCORING | UTILITY,
     },

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from overopt.config.best_of_n import BestOfNSettings, PoolScoreSettings, PoolSettings
-from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.config.cells import ProxyRM, Run
 from overopt.config.ppo import PPOSettings
 from overopt.errors import UserError
 from overopt.jobs.job import Job
@@ -58,7 +58,7 @@ def assert_schema(table: pd.DataFrame) -> None:
 
 
 def test_a_best_of_n_curve_by_hand(tmp_path):
-    run = BestOfNRun(policy_size="small", proxy_rm=PROXY_RM)
+    run = Run(method="best_of_n", policy_size="small", proxy_rm=PROXY_RM)
     table = curve_table(run, 256, [1, 4], measurements("kl", "proxy_score", "gold_score"))
     table.to_parquet(tmp_path / "curve.parquet", index=False)
     for found in (table, pd.read_parquet(tmp_path / "curve.parquet")):
@@ -74,7 +74,7 @@ def test_a_best_of_n_curve_by_hand(tmp_path):
 
 
 def test_a_ppo_curve_by_hand():
-    run = PPORun(policy_size="large", kl_coef=0.25, proxy_rm=PROXY_RM)
+    run = Run(method="ppo", policy_size="large", kl_coef=0.25, proxy_rm=PROXY_RM)
     names = ("kl", "kl_k1", "proxy_score", "gold_score", "human_score", "response_length")
     table = curve_table(run, 256, [0, 3], measurements(*names))
     assert_schema(table)
@@ -130,7 +130,7 @@ def make_pool(study) -> None:
 
 def make_best_of_n_curve(study) -> pd.DataFrame:
     make_pool(study)
-    run = BestOfNRun(policy_size="small", proxy_rm=PROXY_RM)
+    run = Run(method="best_of_n", policy_size="small", proxy_rm=PROXY_RM)
     best_of_n_curve(
         Job("x"),
         BestOfNSettings(run=run, max_n=16),

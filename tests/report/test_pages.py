@@ -28,7 +28,8 @@ from overopt.report.pages import (
 )
 from overopt.report.run_records import study_record
 from overopt.report.summary import VERDICTS, verdict_counts
-from overopt.study.study import as_param, read_study
+from overopt.study.job_settings import as_param
+from overopt.study.study import read_study
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 NASTY = '<script>alert("x")</script> & "quotes"'

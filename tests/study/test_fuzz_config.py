@@ -18,7 +18,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from overopt.errors import UserError
-from overopt.study.study import Study, as_param, read_study
+from overopt.study import job_settings
+from overopt.study.figure_settings import figure_settings
+from overopt.study.job_settings import as_param
+from overopt.study.study import Study, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
@@ -278,20 +281,20 @@ def check(config: object) -> str:
 def settings_of_jobs(study: Study) -> None:
     """What Snakemake asks of a study that it was given, of the first cells of each kind."""
     as_param(study)
-    as_param(study.demonstration_settings())
-    as_param(study.gold_rm_settings())
-    as_param(study.analysis_settings())
-    as_param(study.figure_settings())
+    as_param(job_settings.demonstration_settings(study))
+    as_param(job_settings.gold_rm_settings(study))
+    as_param(job_settings.analysis_settings(study))
+    as_param(figure_settings(study))
     for size in study.policy_sizes():
-        as_param(study.policy_settings(size))
-        as_param(study.pool_settings(size))
+        as_param(job_settings.policy_settings(study, size))
+        as_param(job_settings.pool_settings(study, size))
     for proxy_rm in study.proxy_rms()[:5]:
-        as_param(study.proxy_rm_settings(proxy_rm))
-        as_param(study.backbone_settings(proxy_rm.proxy_size, proxy_rm.seed))
+        as_param(job_settings.proxy_rm_settings(study, proxy_rm))
+        as_param(job_settings.backbone_settings(study, proxy_rm.proxy_size, proxy_rm.seed))
     for run in study.best_of_n_runs()[:5]:
-        as_param(study.best_of_n_settings(run))
+        as_param(job_settings.best_of_n_settings(study, run))
     for run in study.ppo_runs()[:5]:
-        as_param(study.ppo_settings(run))
+        as_param(job_settings.ppo_settings(study, run))
     for name in study.grid.sweeps:
         study.of_sweep(name)
 

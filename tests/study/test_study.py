@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.config.cells import ProxyRM, Run
 from overopt.config.strict_model import StrictModel
-from overopt.study.study import Study, as_param, read_study
+from overopt.study import job_settings
+from overopt.study.figure_settings import figure_settings
+from overopt.study.job_settings import as_param
+from overopt.study.study import Study, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
@@ -35,27 +38,27 @@ def study_with(*edits: Edit) -> Study:
 def jobs(study: Study) -> dict[str, StrictModel]:
     """The settings of every job, by its kind and what it is for."""
     settings: dict[str, StrictModel] = {
-        "demonstrations": study.demonstration_settings(),
-        "human_comparisons": study.embedded_comparison_settings(),
-        "gold_rm": study.gold_rm_settings(),
-        "synthetic_responses": study.synthetic_response_settings(),
-        "synthetic_comparisons": study.label_settings(),
-        "pool_gold_scores": study.pool_score_settings(),
-        "fits": study.analysis_settings(),
-        "figures": study.figure_settings(),
+        "demonstrations": job_settings.demonstration_settings(study),
+        "human_comparisons": job_settings.embedded_comparison_settings(study),
+        "gold_rm": job_settings.gold_rm_settings(study),
+        "synthetic_responses": job_settings.synthetic_response_settings(study),
+        "synthetic_comparisons": job_settings.label_settings(study),
+        "pool_gold_scores": job_settings.pool_score_settings(study),
+        "fits": job_settings.analysis_settings(study),
+        "figures": figure_settings(study),
     }
     for size in study.policy_sizes():
-        settings[f"policy: {size}"] = study.policy_settings(size)
+        settings[f"policy: {size}"] = job_settings.policy_settings(study, size)
     for size in dict.fromkeys(run.policy_size for run in study.best_of_n_runs()):
-        settings[f"pool: {size}"] = study.pool_settings(size)
+        settings[f"pool: {size}"] = job_settings.pool_settings(study, size)
     for rm in study.proxy_rms():
-        backbone = study.backbone_settings(rm.proxy_size, rm.seed)
+        backbone = job_settings.backbone_settings(study, rm.proxy_size, rm.seed)
         settings[f"backbone: {rm.proxy_size} {rm.seed}"] = backbone
-        settings[f"proxy_rm: {rm}"] = study.proxy_rm_settings(rm)
+        settings[f"proxy_rm: {rm}"] = job_settings.proxy_rm_settings(study, rm)
     for run in study.best_of_n_runs():
-        settings[f"best_of_n: {run}"] = study.best_of_n_settings(run)
+        settings[f"best_of_n: {run}"] = job_settings.best_of_n_settings(study, run)
     for run in study.ppo_runs():
-        settings[f"ppo: {run}"] = study.ppo_settings(run)
+        settings[f"ppo: {run}"] = job_settings.ppo_settings(study, run)
     return settings
 
 
@@ -141,8 +144,8 @@ def test_the_grid_is_a_union_of_products() -> None:
     data = product(proxy_size=["s2"], num_comparisons=[500, 2000], num_epochs=[1, 4], seed=[0, 3])
     ppo = {(0.0, rm) for rm in sizes | data} | {(0.1, rm) for rm in sizes}
     assert {(run.kl_coef, run.proxy_rm) for run in study.ppo_runs()} == ppo
-    assert set(study.grid.best_of_n_runs()) == {
-        BestOfNRun(policy_size="small", proxy_rm=rm) for rm in data
+    assert set(study.grid.runs("best_of_n")) == {
+        Run(method="best_of_n", policy_size="small", proxy_rm=rm) for rm in data
     }
     assert set(study.proxy_rms()) == sizes | data
 
@@ -156,7 +159,7 @@ def test_a_sweep_may_have_seeds_of_its_own() -> None:
         )
     )
     assert [run.proxy_rm.seed for run in study.ppo_runs()] == [0]
-    assert [run.proxy_rm.seed for run in study.grid.best_of_n_runs()] == [0, 1, 2]
+    assert [run.proxy_rm.seed for run in study.grid.runs("best_of_n")] == [0, 1, 2]
     assert {rm.seed for rm in study.proxy_rms()} == {0, 1, 2}
 
 
@@ -200,11 +203,11 @@ def test_every_curve_finds_its_zero_points() -> None:
     study = study_with(
         grid_of([0, 1], rl=sweep(methods=["ppo"], policy_sizes=["large"], kl_coefs=[0, 0.1]))
     )
-    assert study.grid.best_of_n_runs() == []
+    assert study.grid.runs("best_of_n") == []
     curves = set(study.best_of_n_runs())
     for run in study.ppo_runs():
         for policy_size in (run.policy_size, study.main_policy):
-            assert BestOfNRun(policy_size=policy_size, proxy_rm=run.proxy_rm) in curves
+            assert Run(method="best_of_n", policy_size=policy_size, proxy_rm=run.proxy_rm) in curves
     assert len(curves) == 4  # two policies, two seeds, and none for each KL penalty
 
 
@@ -311,10 +314,17 @@ def test_a_cell_named_by_a_path_has_the_settings_of_the_grid() -> None:
     study = study_with(ADDITIONS["a sweep"])
     for run in study.ppo_runs():
         rm = {key: str(value) for key, value in run.proxy_rm.model_dump().items()}
-        named = PPORun.model_validate(
-            {"policy_size": run.policy_size, "kl_coef": f"{run.kl_coef:g}", "proxy_rm": rm}
+        named = Run.model_validate(
+            {
+                "method": "ppo",
+                "policy_size": run.policy_size,
+                "kl_coef": f"{run.kl_coef:g}",
+                "proxy_rm": rm,
+            }
         )
-        assert as_param(study.ppo_settings(named)) == as_param(study.ppo_settings(run))
+        assert as_param(job_settings.ppo_settings(study, named)) == as_param(
+            job_settings.ppo_settings(study, run)
+        )
 
 
 # Seeds.
@@ -348,10 +358,12 @@ def test_another_seed_of_the_study_is_another_seed_for_every_job() -> None:
 
 def test_proxies_of_one_seed_learn_from_nested_data_and_other_seeds_from_other_data() -> None:
     study = study_with(ADDITIONS["a seed"])
-    subsets = {(rm.seed, study.proxy_rm_settings(rm).subset_seed) for rm in study.proxy_rms()}
+    subsets = {
+        (rm.seed, job_settings.proxy_rm_settings(study, rm).subset_seed) for rm in study.proxy_rms()
+    }
     assert len(subsets) == 2
     assert len({subset for _, subset in subsets}) == 2
-    assert study.gold_rm_settings().subset_seed not in {subset for _, subset in subsets}
+    assert job_settings.gold_rm_settings(study).subset_seed not in {subset for _, subset in subsets}
 
 
 def test_a_study_cannot_be_changed_once_it_is_read() -> None:

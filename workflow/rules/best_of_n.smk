@@ -38,7 +38,9 @@ rule pool:
         * run_time.pool(study, wildcards.policy_size),
         gres=lambda wildcards: one_gpu(study.policy_compute(wildcards.policy_size)),
     params:
-        config=lambda wildcards: as_param(study.pool_settings(wildcards.policy_size)),
+        config=lambda wildcards: as_param(
+            job_settings.pool_settings(study, wildcards.policy_size)
+        ),
         code=code("pool"),
     shell:
         "python {REPO:q}/workflow/scripts/pool.py"
@@ -67,7 +69,7 @@ rule pool_gold_scores:
         runtime=lambda wildcards, attempt: attempt * run_time.pool_gold_scores(study),
         gres=lambda wildcards: one_gpu(study.compute),
     params:
-        config=lambda wildcards: as_param(study.pool_score_settings()),
+        config=lambda wildcards: as_param(job_settings.pool_score_settings(study)),
         code=code("pool_gold_scores"),
     shell:
         "python {REPO:q}/workflow/scripts/pool_gold_scores.py"
@@ -100,10 +102,8 @@ rule best_of_n:
         gres=lambda wildcards: one_gpu(study.compute),
     params:
         config=lambda wildcards: as_param(
-            study.best_of_n_settings(
-                BestOfNRun(
-                    policy_size=wildcards.policy_size, proxy_rm=proxy_rm_of(wildcards)
-                )
+            job_settings.best_of_n_settings(
+                study, paths.run_at("best_of_n", wildcards)
             )
         ),
         code=code("best_of_n"),
@@ -131,7 +131,7 @@ rule gold_ceiling:
         runtime=lambda wildcards, attempt: attempt
         * run_time.of_pool_table(study, 10, 1e-5),
     params:
-        config=lambda wildcards: as_param(study.gold_ceiling_settings()),
+        config=lambda wildcards: as_param(job_settings.gold_ceiling_settings(study)),
         code=code("gold_ceiling"),
     shell:
         "python {REPO:q}/workflow/scripts/gold_ceiling.py"

@@ -30,7 +30,7 @@ rule claims:
         mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
     params:
-        config=lambda wildcards: as_param(study.analysis_settings()),
+        config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
         code=code("claims"),
     shell:
         "python {REPO:q}/workflow/scripts/claims.py"

@@ -26,13 +26,14 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([str(SOURCE), *filter(None, [os.getenv("PYTHONPATH")])])
 )
 
-from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
 from overopt.errors import UserError
 from overopt.jobs.file_list import FileList
 from overopt.jobs.left_in_queue import cancel_left_in_queue
 from overopt.jobs.provenance import code_digest
 from overopt.jobs.stale_lock import clear_stale_lock
-from overopt.study.study import as_param, read_study
+from overopt.study import job_settings, paths
+from overopt.study.job_settings import as_param
+from overopt.study.study import read_study
 
 if workflow.is_main_process and clear_stale_lock(Path(".snakemake")):
     print("Removed the lock of a Snakemake that was killed here.", file=sys.stderr)
@@ -111,25 +112,6 @@ def human_file(name):
     return getattr(study.data, name)
 
 
-def proxy_rm_of(wildcards):
-    """The proxy RM that the wildcards of a path name."""
-    return ProxyRM(
-        proxy_size=wildcards.proxy_size,
-        labels=wildcards.labels,
-        num_comparisons=wildcards.num_comparisons,
-        num_epochs=wildcards.num_epochs,
-        seed=wildcards.seed,
-    )
-
-
-def path_of(proxy_rm):
-    """The part of a path that names a proxy RM."""
-    return (
-        f"{proxy_rm.proxy_size}/{proxy_rm.labels}-labels/{proxy_rm.num_comparisons}-comparisons/"
-        f"{proxy_rm.num_epochs}-epochs/seed-{proxy_rm.seed}"
-    )
-
-
 def start_of(model):
     """What a language model starts from: a tokenizer and random weights, or a checkpoint."""
     published = model.checkpoint_settings("language_model")
@@ -138,62 +120,50 @@ def start_of(model):
     return f"<results>/checkpoints/{published.slug}/model.safetensors"
 
 
-def alternatives(values):
-    """A wildcard's constraint: one of these values."""
-    return "|".join(sorted({re.escape(str(value)) for value in values}))
+def in_results(path):
+    """A path of `overopt.study.paths`, as rules write it."""
+    return f"<results>/{path}"
 
 
-def best_of_n_files(runs, folder="best_of_n", name="curve"):
-    """A file of each of these best-of-n runs."""
-    return [
-        f"<results>/{folder}/{run.policy_size}/{path_of(run.proxy_rm)}/{name}.parquet"
-        for run in runs
-    ]
-
-
-def ppo_files(runs):
-    """The curve of each of these PPO runs."""
-    return [
-        f"<results>/ppo/{run.policy_size}/kl-{run.kl_coef:g}/{path_of(run.proxy_rm)}/curve.parquet"
-        for run in runs
-    ]
+def curves_of(runs):
+    """The curve of each of these runs."""
+    return [in_results(paths.curve(run)) for run in runs]
 
 
 def curve_files(wildcards):
-    """Every curve of the study: best-of-n, then PPO."""
-    return best_of_n_files(study.best_of_n_runs()) + ppo_files(study.ppo_runs())
+    """Every curve that is fitted with the others: best-of-n, then the other methods."""
+    return curves_of(study.curves())
 
 
 def deep_curve_files(wildcards):
-    """Every curve of deep best-of-n."""
-    return best_of_n_files(study.deep_best_of_n_runs(), folder="deep_best_of_n")
+    """Every curve of large-n best-of-n."""
+    return curves_of(study.runs("deep_best_of_n"))
 
 
 def tilted_curve_files(wildcards):
     """The tilted distribution of every cell that PPO optimizes with a KL penalty."""
-    return best_of_n_files(study.tilted_runs(), name="tilted_curve")
+    return curves_of(study.tilted_runs())
 
 
 def listed(files):
     """Files that an input function gives, for a command line that would be too long with them."""
     return FileList(
         lambda: (
-            path.replace("<results>", f"results/{study.name}") for path in files(None)
+            path.replace("<results>", paths.results_folder(study))
+            for path in files(None)
         )
     )
 
 
 def sweep_files(name):
     """Every curve of one sweep, whether the study computes it or not."""
-    sweep = study.of_sweep(name)
-    deep = best_of_n_files(sweep.deep_best_of_n_runs(), folder="deep_best_of_n")
-    return best_of_n_files(sweep.best_of_n_runs()) + deep + ppo_files(sweep.ppo_runs())
+    return curves_of(study.of_sweep(name).all_runs())
 
 
 def proxy_rm_metrics(wildcards):
     """Validation metrics of every proxy RM of the study."""
     return [
-        f"<results>/proxy_rms/{path_of(proxy_rm)}/metrics.json"
+        in_results(f"{paths.proxy_rm_folder(proxy_rm)}/metrics.json")
         for proxy_rm in study.proxy_rms()
     ]
 
@@ -205,12 +175,15 @@ def with_snakemake(megabytes):
 
 def main_curve_files(wildcards):
     """Best-of-n of the main policy."""
-    return best_of_n_files(study.main_best_of_n_runs())
+    return curves_of(study.main_best_of_n_runs())
 
 
 def main_proxy_score_files(wildcards):
     """Scores of the main policy's pool by every proxy RM."""
-    return best_of_n_files(study.main_best_of_n_runs(), name="proxy_scores")
+    return [
+        in_results(f"{paths.run_folder(run)}/proxy_scores.parquet")
+        for run in study.main_best_of_n_runs()
+    ]
 
 
 LISTS = SimpleNamespace(

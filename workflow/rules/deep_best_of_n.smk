@@ -34,7 +34,7 @@ rule deep_pool:
         gres=lambda wildcards: one_gpu(study.policy_compute(wildcards.policy_size)),
     params:
         config=lambda wildcards: as_param(
-            study.deep_pool_settings(wildcards.policy_size)
+            job_settings.deep_pool_settings(study, wildcards.policy_size)
         ),
         code=code("deep_pool"),
     shell:
@@ -65,10 +65,8 @@ rule deep_best_of_n:
         gres=lambda wildcards: one_gpu(study.compute),
     params:
         config=lambda wildcards: as_param(
-            study.deep_best_of_n_settings(
-                BestOfNRun(
-                    policy_size=wildcards.policy_size, proxy_rm=proxy_rm_of(wildcards)
-                )
+            job_settings.deep_best_of_n_settings(
+                study, paths.run_at("deep_best_of_n", wildcards)
             )
         ),
         code=code("deep_best_of_n"),

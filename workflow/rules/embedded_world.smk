@@ -33,7 +33,7 @@ rule demonstrations:
         * with_snakemake(memory.demonstrations(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
-        config=lambda wildcards: as_param(study.demonstration_settings()),
+        config=lambda wildcards: as_param(job_settings.demonstration_settings(study)),
         code=code("embedded_demonstrations"),
     shell:
         "python {REPO:q}/workflow/scripts/embedded_demonstrations.py"
@@ -59,7 +59,9 @@ rule human_comparisons:
         * with_snakemake(memory.human_comparisons(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
     params:
-        config=lambda wildcards: as_param(study.embedded_comparison_settings()),
+        config=lambda wildcards: as_param(
+            job_settings.embedded_comparison_settings(study)
+        ),
         code=code("embedded_comparisons"),
     shell:
         "python {REPO:q}/workflow/scripts/embedded_comparisons.py"

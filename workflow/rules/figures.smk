@@ -20,6 +20,7 @@ from overopt.study.plan import memory
 from overopt.study.plan import run_time
 from overopt.figures.catalog import FIGURES, TABLES
 from overopt.study.figure_settings import (
+    figure_settings,
     size_sweep_ppo_runs,
     table_01_settings,
     table_02_run,
@@ -27,7 +28,7 @@ from overopt.study.figure_settings import (
 )
 
 TABLE_02 = table_02_run(study)
-TABLE_02_POOL = f"<results>/best_of_n/{TABLE_02.policy_size}"
+TABLE_02_POOL = in_results(paths.pool_folder("best_of_n", TABLE_02.policy_size))
 
 
 def in_report(entry, suffix):
@@ -43,7 +44,7 @@ def in_report(entry, suffix):
 
 def size_sweep_curves(wildcards):
     """Curves of the PPO runs that figure 25 shows."""
-    return ppo_files(size_sweep_ppo_runs(study))
+    return curves_of(size_sweep_ppo_runs(study))
 
 
 def size_sweep_iterations(wildcards):
@@ -88,7 +89,7 @@ rule figures:
         * with_snakemake(memory.figures(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.figures(study),
     params:
-        config=lambda wildcards: as_param(study.figure_settings()),
+        config=lambda wildcards: as_param(figure_settings(study)),
         code=code("figures"),
     shell:
         "python {REPO:q}/workflow/scripts/figures.py"
@@ -128,8 +129,8 @@ rule table_02:
         pool=f"{TABLE_02_POOL}/pool.parquet",
         gold_scores=f"{TABLE_02_POOL}/gold_scores.parquet",
         gold_scale=f"{TABLE_02_POOL}/gold_scale.json",
-        proxy_scores=f"{TABLE_02_POOL}/{path_of(TABLE_02.proxy_rm)}/proxy_scores.parquet",
-        metrics=f"<results>/proxy_rms/{path_of(TABLE_02.proxy_rm)}/metrics.json",
+        proxy_scores=f"<results>/{paths.run_folder(TABLE_02)}/proxy_scores.parquet",
+        metrics=f"<results>/{paths.proxy_rm_folder(TABLE_02.proxy_rm)}/metrics.json",
         tokenizer="<results>/data/tokenizer/tokenizer.json",
     output:
         table=in_report(TABLES[1], "csv"),

@@ -32,7 +32,7 @@ rule forms:
         mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.forms(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.forms(study),
     params:
-        config=lambda wildcards: as_param(study.analysis_settings()),
+        config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
         code=code("forms"),
     shell:
         "python {REPO:q}/workflow/scripts/forms.py"

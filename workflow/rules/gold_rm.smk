@@ -37,7 +37,7 @@ rule gold_rm:
         launch=lambda wildcards: launcher(study.gold_rm_compute()),
         gres=lambda wildcards: study.gold_rm_compute().gres,
     params:
-        config=lambda wildcards: as_param(study.gold_rm_settings()),
+        config=lambda wildcards: as_param(job_settings.gold_rm_settings(study)),
         code=code("train_gold_rm"),
     shell:
         "{resources.launch} {REPO:q}/workflow/scripts/train_gold_rm.py"

@@ -32,7 +32,7 @@ rule hub_data:
     resources:
         mem_mb=lambda wildcards, attempt: attempt * memory.hub_data(study),
     params:
-        config=lambda wildcards: as_param(study.hub_settings()),
+        config=lambda wildcards: as_param(job_settings.hub_settings(study)),
         code=code("hub_data"),
     shell:
         'set --; for file in {input:q}; do set -- "$@" --file "$file"; done;'

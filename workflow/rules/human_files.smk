@@ -35,7 +35,7 @@ rule demonstrations:
         * with_snakemake(memory.demonstrations(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
     params:
-        config=lambda wildcards: as_param(study.demonstration_settings()),
+        config=lambda wildcards: as_param(job_settings.demonstration_settings(study)),
         code=code("file_demonstrations"),
     shell:
         "python {REPO:q}/workflow/scripts/file_demonstrations.py"

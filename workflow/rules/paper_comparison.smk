@@ -30,7 +30,7 @@ rule paper_comparison:
         mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
         runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
     params:
-        config=lambda wildcards: as_param(study.analysis_settings()),
+        config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
         code=code("paper_comparison"),
         # The digest of the code does not see data: an edit of a value must count too.
         paper_values=file_sha256(SOURCE / "overopt" / "analysis" / "paper_values.csv"),

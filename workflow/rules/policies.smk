@@ -37,7 +37,9 @@ rule policy:
         launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
         gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
     params:
-        config=lambda wildcards: as_param(study.policy_settings(wildcards.policy_size)),
+        config=lambda wildcards: as_param(
+            job_settings.policy_settings(study, wildcards.policy_size)
+        ),
         code=code("train_language_model"),
     shell:
         "{resources.launch} {REPO:q}/workflow/scripts/train_language_model.py"

@@ -46,13 +46,7 @@ rule ppo:
         gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
     params:
         config=lambda wildcards: as_param(
-            study.ppo_settings(
-                PPORun(
-                    policy_size=wildcards.policy_size,
-                    kl_coef=wildcards.kl_coef,
-                    proxy_rm=proxy_rm_of(wildcards),
-                )
-            )
+            job_settings.ppo_settings(study, paths.run_at("ppo", wildcards))
         ),
         code=code("ppo"),
     shell:

@@ -42,7 +42,9 @@ rule backbone:
         gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
     params:
         config=lambda wildcards: as_param(
-            study.backbone_settings(wildcards.proxy_size, int(wildcards.seed))
+            job_settings.backbone_settings(
+                study, wildcards.proxy_size, int(wildcards.seed)
+            )
         ),
         code=code("train_language_model"),
     shell:
@@ -77,7 +79,7 @@ rule proxy_rm:
         gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
     params:
         config=lambda wildcards: as_param(
-            study.proxy_rm_settings(proxy_rm_of(wildcards))
+            job_settings.proxy_rm_settings(study, paths.proxy_rm_at(wildcards))
         ),
         code=code("train_proxy_rm"),
     shell:

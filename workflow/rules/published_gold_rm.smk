@@ -33,7 +33,9 @@ rule gold_rm:
         runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
         gres=lambda wildcards: one_gpu(study.compute),
     params:
-        config=lambda wildcards: as_param(study.published_gold_rm_settings()),
+        config=lambda wildcards: as_param(
+            job_settings.published_gold_rm_settings(study)
+        ),
         code=code("published_gold_rm"),
     shell:
         "python {REPO:q}/workflow/scripts/published_gold_rm.py"

@@ -33,7 +33,9 @@ rule synthetic_responses:
         runtime=lambda wildcards, attempt: attempt * run_time.synthetic_responses(study),
         gres=lambda wildcards: one_gpu(study.policy_compute(study.comparison_policy)),
     params:
-        config=lambda wildcards: as_param(study.synthetic_response_settings()),
+        config=lambda wildcards: as_param(
+            job_settings.synthetic_response_settings(study)
+        ),
         code=code("synthetic_responses"),
     shell:
         "python {REPO:q}/workflow/scripts/synthetic_responses.py"
@@ -62,7 +64,7 @@ rule synthetic_comparisons:
         * run_time.synthetic_comparisons(study),
         gres=lambda wildcards: one_gpu(study.compute),
     params:
-        config=lambda wildcards: as_param(study.label_settings()),
+        config=lambda wildcards: as_param(job_settings.label_settings(study)),
         code=code("synthetic_comparisons"),
     shell:
         "python {REPO:q}/workflow/scripts/synthetic_comparisons.py"

@@ -22,6 +22,7 @@ import yaml
 
 from overopt.config.data import FileDataConfig
 from overopt.config.hub import HubDataConfig
+from overopt.config.methods import sweep_methods
 from overopt.errors import UserError
 from overopt.study.config_file import read_config_file
 from overopt.study.study import Study, read_study
@@ -84,9 +85,7 @@ def study_stages(study: Study) -> list[Stage]:
         sources = [source.dataset for source in hub if source and source.revision is None]
     checkpoints = _checkpoint_stages(study)
     started_from = [out for stage in checkpoints for out in stage.outs]
-    curves = ["best_of_n"]
-    curves += ["deep_best_of_n"] if study.deep_best_of_n_runs() else []
-    curves += ["ppo"] if study.ppo_runs() else []
+    curves = [method for method in sweep_methods() if study.runs(method)]
     tables = [*TABLES, *(["feature_correlations"] if study.is_embedded else [])]
     return [
         Stage(

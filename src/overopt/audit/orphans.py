@@ -71,7 +71,7 @@ def find_orphans(results: Path, study: "Study") -> Orphans:
     UserError
         Where there is no such folder.
     """
-    from overopt.study.paths import CELL_FOLDERS, TILTED_FILES, cell_folders, tilted_folders
+    from overopt.study.paths import TILTED_FILES, cell_folders, grid_folders, tilted_folders
 
     if not results.is_dir():
         raise UserError(f"{results}: no such folder; nothing of this study has been made yet")
@@ -83,7 +83,7 @@ def find_orphans(results: Path, study: "Study") -> Orphans:
 
     files: dict[str, dict[str, int]] = {}
     off: dict[str, dict[str, int]] = {}
-    for path, size in _files_below(results, CELL_FOLDERS):
+    for path, size in _files_below(results, grid_folders()):
         parts = [part for part in path.parent.parts if not part.startswith(UNFINISHED)]
         folder = "/".join(parts)
         is_tilted = path.name in TILTED_FILES

@@ -6,8 +6,9 @@ from pathlib import Path
 from overopt.audit.findings import MISSING, Finding
 from overopt.audit.orphans import config_of, read_config
 from overopt.audit.study_folder import StudyFolder
-from overopt.config.keep import KeepConfig, is_temporary
+from overopt.config.keep import KeepConfig
 from overopt.errors import UserError
+from overopt.study.paths import is_temporary
 
 
 def without_pruned(

@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from overopt.config.cells import BestOfNRun
+from overopt.config.cells import Run
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
 
@@ -38,5 +38,5 @@ class PoolScoreSettings(StrictModel):
 class BestOfNSettings(StrictModel):
     """One job: score a pool by one proxy RM and estimate the curve."""
 
-    run: BestOfNRun
+    run: Run
     max_n: PositiveInt

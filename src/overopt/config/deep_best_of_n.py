@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from overopt.config.cells import BestOfNRun
+from overopt.config.cells import Run
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
 
@@ -35,7 +35,7 @@ class DeepPoolSettings(StrictModel):
 class DeepBestOfNSettings(StrictModel):
     """One job: score a deep pool by one proxy RM and estimate the curve."""
 
-    run: BestOfNRun
+    run: Run
     max_n: PositiveInt
     num_scored_responses: PositiveInt
     has_hidden_utility: bool

@@ -7,8 +7,6 @@ again, and Snakemake then reruns all that read it. Nothing reads the policies PP
 not to keep them has no price.
 """
 
-import re
-
 from pydantic import Field
 
 from overopt.config.strict_model import StrictModel
@@ -24,21 +22,3 @@ class KeepConfig(StrictModel):
     proxy_rms: bool = Field(default=True, description="Weights of the proxy RMs.")
     backbones: bool = Field(default=True, description="Weights of their backbones.")
     pools: bool = Field(default=True, description="Pools of responses, deep ones too.")
-
-
-# The small files beside a model stay: a job reads them from its folder, but they are no inputs of
-# its rule, so Snakemake would delete them before that job runs.
-_FILES = {
-    "checkpoints": re.compile(r"checkpoints/[^/]+/model\.safetensors"),
-    "ppo_policies": re.compile(r"ppo/.*/model\.safetensors"),
-    "proxy_rms": re.compile(r"proxy_rms/.*/model\.safetensors"),
-    "backbones": re.compile(r"backbones/.*/model\.safetensors"),
-    "pools": re.compile(r"(deep_)?best_of_n/[^/]+/pool\.(parquet|safetensors)"),
-}
-
-
-def is_temporary(keep: KeepConfig, path: str) -> bool:
-    """Whether a file, by its path from the study's folder on, goes when its readers are done."""
-    return any(
-        pattern.fullmatch(path) for name, pattern in _FILES.items() if not getattr(keep, name)
-    )

@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from overopt.config.cells import PPORun
+from overopt.config.cells import Run
 from overopt.config.rl import EvaluationSettings, RLConfig
 
 
@@ -32,6 +32,6 @@ class PPOConfig(RLConfig):
 class PPOSettings(EvaluationSettings):
     """One job: one PPO run."""
 
-    run: PPORun
+    run: Run
     ppo: PPOConfig
     learning_rate: PositiveFloat

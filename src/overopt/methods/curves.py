@@ -1,11 +1,10 @@
 """
-Curves: score against KL along one optimization, in one tidy schema for both methods.
+Curves: score against KL along one optimization, in one tidy schema for all methods.
 
 One row per evaluation prompt and point of the curve:
 
-- the cell: method, policy_size, proxy_size, num_parameters, labels, num_comparisons, num_epochs,
-  kl_coef, seed;
-- the point: n (best-of-n) or step (PPO), the other is null;
+- the cell: CELL_KEYS of `overopt.config.cells`;
+- the point: n or step, as the method numbers its points, the other is null;
 - prompt_id, 0 .. Q - 1, the same prompts in every cell;
 - kl (nats per sequence, response tokens only); beside it kl_k1 (PPO only), the sampled log-ratio,
   and kl_estimate (best-of-n only), which accounts for repeated responses where kl is the formula;
@@ -20,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from overopt.config.cells import BestOfNRun, PPORun
+from overopt.config.cells import Run
+from overopt.config.methods import METHODS
 from overopt.errors import UserError
 
 
@@ -45,13 +45,13 @@ def evaluation_prompts(prompts: Path, num_prompts: int) -> list[str]:
 
 
 def curve_table(
-    run: BestOfNRun | PPORun,
+    run: Run,
     num_parameters: int,
     points: list[int],
     measurements: dict[str, np.ndarray],
 ) -> pd.DataFrame:
     """Rows of one cell, from measurements of shape (number of points, number of prompts)."""
-    is_ppo = isinstance(run, PPORun)
+    is_numbered_by_n = METHODS[run.method].point == "n"
     num_points, num_prompts = measurements["kl"].shape
     point = pd.array(np.repeat(points, num_prompts), dtype="Int64")
     missing = pd.array([pd.NA] * len(point), dtype="Int64")
@@ -59,17 +59,9 @@ def curve_table(
     columns = ("kl", "kl_k1", "kl_estimate", "proxy_score", "gold_score", "human_score")
     return pd.DataFrame(
         {
-            "method": "ppo" if is_ppo else "best_of_n",
-            "policy_size": run.policy_size,
-            "proxy_size": run.proxy_rm.proxy_size,
-            "num_parameters": num_parameters,
-            "labels": run.proxy_rm.labels,
-            "num_comparisons": run.proxy_rm.num_comparisons,
-            "num_epochs": run.proxy_rm.num_epochs,
-            "kl_coef": run.kl_coef if isinstance(run, PPORun) else 0.0,
-            "seed": run.proxy_rm.seed,
-            "n": missing if is_ppo else point,
-            "step": point if is_ppo else missing,
+            **run.columns(num_parameters),
+            "n": point if is_numbered_by_n else missing,
+            "step": missing if is_numbered_by_n else point,
             "prompt_id": np.tile(np.arange(num_prompts), num_points),
             **{name: measurements.get(name, unmeasured).ravel() for name in columns},
         }

@@ -11,7 +11,7 @@ from overopt.config.best_of_n import BestOfNConfig
 from overopt.config.compute import ComputeConfig
 from overopt.config.data import EmbeddedDataConfig, FileDataConfig, SplitConfig
 from overopt.config.deep_best_of_n import DeepBestOfNConfig
-from overopt.config.grid import GridConfig, SweepConfig
+from overopt.config.grid import SWEEP_KEYS, GridConfig, SweepConfig
 from overopt.config.hub import HubDataConfig, HubDatasetConfig
 from overopt.config.model import CheckpointConfig
 from overopt.config.policy import SAMPLERS, BackboneConfig
@@ -28,10 +28,6 @@ MAX_CELLS = 100_000
 """Of one sweep; Snakemake takes minutes to plan as many jobs."""
 DataConfig = EmbeddedDataConfig | FileDataConfig | HubDataConfig
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_AXES = (
-    *("methods", "policy_sizes", "proxy_sizes", "num_comparisons"),
-    *("num_epochs", "labels", "kl_coefs"),
-)
 
 
 def faults_between(sections: Mapping[str, object], config: Mapping[str, object]) -> list[str]:
@@ -195,15 +191,19 @@ def _check_grid(
         yield "grid.sweeps: every sweep is switched off, the grid is empty; enable at least one"
     for name, sweep in enabled.items():
         key = f"grid.sweeps.{name}"
-        yield from _undefined(f"{key}.policy_sizes", sweep.policy_sizes, policies, "policies")
-        yield from _undefined(f"{key}.proxy_sizes", sweep.proxy_sizes, proxy_sizes, "proxy_sizes")
+        yield from _undefined(
+            f"{key}.policy_sizes", sweep.values("policy_size"), policies, "policies"
+        )
+        yield from _undefined(
+            f"{key}.proxy_sizes", sweep.values("proxy_size"), proxy_sizes, "proxy_sizes"
+        )
         yield from _check_axes(key, sweep, synthetic.num_comparisons)
 
 
 def _check_number_of_cells(grid: GridConfig) -> Iterator[str]:
     """Of sweeps that are switched off too: each is a target."""
     for name, sweep in grid.sweeps.items():
-        num_rms = math.prod(len(getattr(sweep, axis)) for axis in _AXES)
+        num_rms = math.prod(len(sweep.values(axis)) for axis in SWEEP_KEYS) * len(sweep.methods)
         num_cells = len(grid.seeds_of(sweep)) * num_rms
         if num_cells > MAX_CELLS:
             yield (
@@ -213,19 +213,20 @@ def _check_number_of_cells(grid: GridConfig) -> Iterator[str]:
 
 
 def _check_axes(key: str, sweep: SweepConfig, num_comparisons: int) -> Iterator[str]:
-    for number in sweep.num_comparisons:
+    for number in sweep.values("num_comparisons"):
         if number > num_comparisons:
             yield (
                 f"{key}.num_comparisons: {number} is larger than the number of comparisons there "
                 f"are (synthetic_comparisons.num_comparisons: {num_comparisons}); lower it or "
                 "make more"
             )
-    for kl_coef in sweep.kl_coefs:
-        if float(f"{kl_coef:g}") != kl_coef:
-            yield (
-                f"{key}.kl_coefs: {kl_coef!r} has more than 6 digits, which a path does not keep; "
-                f"write {kl_coef:g}"
-            )
+    for axis, name in SWEEP_KEYS.items():
+        for value in sweep.values(axis):
+            if isinstance(value, float) and float(f"{value:g}") != value:
+                yield (
+                    f"{key}.{name}: {value!r} has more than 6 digits, which a path does not keep; "
+                    f"write {value:g}"
+                )
 
 
 def _check_rm_learning_rates(

@@ -1,14 +1,11 @@
 """What the figures and tables take from a study: its settings, and which of its cells they show."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from overopt.config.cells import BestOfNRun, PPORun
+from overopt.analysis.sweeps import runs_over
+from overopt.config.cells import Run
 from overopt.config.figures import FigureSettings, Table01Settings, Table02Settings
-
-if TYPE_CHECKING:
-    from overopt.study.study import Study
+from overopt.config.methods import BEST_OF_N
+from overopt.study.job_settings import analysis_settings
+from overopt.study.study import Study
 
 PPO_KEYS = (
     *("num_iterations", "batch_size", "num_ppo_epochs", "num_mini_batches", "cliprange", "gamma"),
@@ -18,7 +15,7 @@ PPO_KEYS = (
 
 def figure_settings(study: Study) -> FigureSettings:
     """Settings of the figures of `study`."""
-    analysis = study.analysis_settings()
+    analysis = analysis_settings(study)
     return FigureSettings(
         main_policy=analysis.main_policy,
         excluded_sizes=analysis.excluded_sizes,
@@ -27,29 +24,21 @@ def figure_settings(study: Study) -> FigureSettings:
     )
 
 
-def size_sweep_ppo_runs(study: Study) -> list[PPORun]:
-    """PPO runs that figure 25 shows: the main policy, no KL penalty, the most data."""
-    runs = [
-        run
-        for run in study.ppo_runs()
-        if (run.policy_size, run.kl_coef) == (study.main_policy, 0)
-        and run.proxy_rm.labels == "deterministic"
-    ]
-    largest = max((run.proxy_rm.num_comparisons for run in runs), default=0)
-    return [run for run in runs if run.proxy_rm.num_comparisons == largest]
+def size_sweep_ppo_runs(study: Study) -> list[Run]:
+    """PPO runs that figure 25 shows: those of the sweep over RM sizes."""
+    return runs_over(study.runs("ppo"), main_policy=study.main_policy)
 
 
-def table_02_run(study: Study) -> BestOfNRun:
-    """The cell of table 2: the main policy and, as in the paper, the second smallest RM."""
-    excluded = study.analysis_settings().excluded_sizes
-    runs = [run for run in study.best_of_n_runs() if run.policy_size == study.main_policy]
-    runs = [run for run in runs if run.proxy_rm.proxy_size not in excluded] or runs
-    largest = max(run.proxy_rm.num_comparisons for run in runs)
-    runs = [run for run in runs if run.proxy_rm.num_comparisons == largest]
-    used = {run.proxy_rm.proxy_size for run in runs}
+def table_02_run(study: Study) -> Run:
+    """Cell of table 2: of the sweep over RM sizes, as in the paper, the second smallest RM."""
+    runs = study.runs(BEST_OF_N)
+    excluded = analysis_settings(study).excluded_sizes
+    sweep = runs_over(runs, main_policy=study.main_policy, excluded_sizes=excluded)
+    sweep = sweep or runs_over(runs, main_policy=study.main_policy) or study.main_best_of_n_runs()
+    used = {run.proxy_rm.proxy_size for run in sweep}
     sizes = [size for size in study.proxy_sizes if size in used]
     second = sizes[min(1, len(sizes) - 1)]
-    return next(run for run in runs if run.proxy_rm.proxy_size == second)
+    return next(run for run in sweep if run.proxy_rm.proxy_size == second)
 
 
 def table_01_settings(study: Study) -> Table01Settings:

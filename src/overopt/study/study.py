@@ -1,56 +1,44 @@
 """
-The study: everything a config describes, checked at the border, and the settings of every job.
+The study: everything a config describes, checked at the border, and the cells it consists of.
 
 Imports no torch, so that Snakemake parses in a second. `read_study` reports all faults of a
 config together, each with its key and a remedy.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from overopt.config.analysis import AnalysisConfig, AnalysisSettings
-from overopt.config.best_of_n import BestOfNConfig, BestOfNSettings, PoolScoreSettings, PoolSettings
-from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.config.analysis import AnalysisConfig
+from overopt.config.best_of_n import BestOfNConfig
+from overopt.config.cells import ProxyRM, Run
 from overopt.config.compute import ComputeConfig
 from overopt.config.data import (
-    EmbeddedComparisonSettings,
     EmbeddedDataConfig,
-    EmbeddedDemonstrationSettings,
     FileDataConfig,
-    FileSettings,
     SplitConfig,
 )
-from overopt.config.deep_best_of_n import DeepBestOfNConfig, DeepBestOfNSettings, DeepPoolSettings
-from overopt.config.figures import FigureSettings
-from overopt.config.gold_ceiling import GoldCeilingSettings
+from overopt.config.deep_best_of_n import DeepBestOfNConfig
 from overopt.config.grid import GridConfig
-from overopt.config.hub import HubDataConfig, HubSettings
+from overopt.config.hub import HubDataConfig
 from overopt.config.keep import KeepConfig
+from overopt.config.methods import BEST_OF_N, METHODS, main_methods, sweep_methods
 from overopt.config.model import CheckpointSettings, ModelConfig
 from overopt.config.policy import (
     BackboneConfig,
-    LanguageModelSettings,
-    SamplingSettings,
 )
-from overopt.config.ppo import PPOConfig, PPOSettings
+from overopt.config.ppo import PPOConfig
 from overopt.config.reward_model import (
     GoldRMConfig,
-    LabelSettings,
     ProxyRMConfig,
-    PublishedGoldRMSettings,
-    RewardModelSettings,
     SyntheticComparisonsConfig,
 )
 from overopt.config.strict_model import StrictModel
-from overopt.config.training import OptimizationConfig, TextConfig
+from overopt.config.training import TextConfig
 from overopt.errors import UserError
-from overopt.randomness import job_seed
 from overopt.study.checks import faults_between
 from overopt.study.faults import parse_sections, printable, refuse_excess
-from overopt.study.figure_settings import figure_settings
 
 # They become folders.
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -132,52 +120,57 @@ class Study(StrictModel):
 
     # What the DAG is made of.
 
-    def best_of_n_runs(self) -> list[BestOfNRun]:
-        """Every best-of-n cell, with those that recalibration needs for the other cells.
+    def runs(self, method: str) -> list[Run]:
+        """Cells of a method, in the order of the config, each once.
 
-        A curve counts from the initial scores of its own policy and of the main policy under
-        the same proxy, which the best-of-n curves of these policies hold at n = 1.
+        Cells of best-of-n are joined by those that recalibration needs for the other cells: a
+        curve counts from the initial scores of its own policy and of the main policy under the
+        same proxy, which the best-of-n curves of these policies hold at n = 1.
         """
-        listed = self.grid.best_of_n_runs()
-        return self._with_initial_scores(listed, [*listed, *self.grid.ppo_runs()])
-
-    def main_best_of_n_runs(self) -> list[BestOfNRun]:
-        """Best-of-n of the main policy: one per proxy RM that best-of-n optimizes."""
-        return [run for run in self.best_of_n_runs() if run.policy_size == self.main_policy]
-
-    def deep_best_of_n_runs(self) -> list[BestOfNRun]:
-        """Every cell of deep best-of-n, with those that recalibration needs."""
-        listed = self.grid.deep_best_of_n_runs()
-        return self._with_initial_scores(listed, listed)
-
-    def _with_initial_scores(
-        self, listed: list[BestOfNRun], runs: Sequence[BestOfNRun | PPORun]
-    ) -> list[BestOfNRun]:
+        listed = self.grid.runs(method)
+        if METHODS[method].column != BEST_OF_N:
+            return listed
+        others = [name for name in main_methods() if name != BEST_OF_N]
+        counted = [run for name in others for run in self.grid.runs(name)]
         needed = [
-            BestOfNRun(policy_size=policy_size, proxy_rm=run.proxy_rm)
-            for run in runs
+            _run_of(method, policy_size, run)
+            for run in [*listed, *(counted if method == BEST_OF_N else [])]
             for policy_size in (run.policy_size, self.main_policy)
         ]
         return list(dict.fromkeys([*listed, *needed]))
 
-    def tilted_runs(self) -> list[BestOfNRun]:
-        """Cells whose tilted distribution is computed: where PPO runs with a KL penalty."""
-        return list(
-            dict.fromkeys(
-                BestOfNRun(policy_size=run.policy_size, proxy_rm=run.proxy_rm)
-                for run in self.ppo_runs()
-                if run.kl_coef > 0
-            )
-        )
+    def curves(self) -> list[Run]:
+        """Cells of all methods whose curves are fitted together: best-of-n, then the others."""
+        return [run for method in main_methods() for run in self.runs(method)]
 
-    def ppo_runs(self) -> list[PPORun]:
-        """Every PPO cell."""
-        return self.grid.ppo_runs()
+    def best_of_n_runs(self) -> list[Run]:
+        """Cells of best-of-n."""
+        return self.runs(BEST_OF_N)
+
+    def deep_best_of_n_runs(self) -> list[Run]:
+        """Cells of large-n best-of-n."""
+        return self.runs("deep_best_of_n")
+
+    def ppo_runs(self) -> list[Run]:
+        """Cells of PPO."""
+        return self.runs("ppo")
+
+    def main_best_of_n_runs(self) -> list[Run]:
+        """Best-of-n of the main policy: one per proxy RM that best-of-n optimizes."""
+        return [run for run in self.runs(BEST_OF_N) if run.policy_size == self.main_policy]
+
+    def tilted_runs(self) -> list[Run]:
+        """Cells whose tilted distribution is computed: where a run has a KL penalty."""
+        penalized = [run for run in self.curves() if run.kl_coef > 0]
+        return list(dict.fromkeys(_run_of("tilted", run.policy_size, run) for run in penalized))
+
+    def all_runs(self) -> list[Run]:
+        """Cells of every method that sweeps list."""
+        return [run for method in sweep_methods() for run in self.runs(method)]
 
     def proxy_rms(self) -> list[ProxyRM]:
         """Every proxy RM, each once."""
-        runs = [*self.best_of_n_runs(), *self.deep_best_of_n_runs()]
-        return list(dict.fromkeys(run.proxy_rm for run in runs))
+        return list(dict.fromkeys(run.proxy_rm for run in self.all_runs()))
 
     @property
     def comparison_policy(self) -> str:
@@ -186,8 +179,7 @@ class Study(StrictModel):
 
     def policy_sizes(self) -> list[str]:
         """Every policy that the study trains, the gold RM's backbone included."""
-        runs = [*self.best_of_n_runs(), *self.deep_best_of_n_runs(), *self.ppo_runs()]
-        used = [run.policy_size for run in runs]
+        used = [run.policy_size for run in self.all_runs()]
         gold = [self.gold_rm.backbone] if self.gold_rm.backbone is not None else []
         return list(dict.fromkeys([self.main_policy, *gold, self.comparison_policy, *used]))
 
@@ -214,221 +206,21 @@ class Study(StrictModel):
     # The hardware of each training job.
 
     def policy_compute(self, policy_size: str) -> ComputeConfig:
-        """Of a policy's training, and of PPO."""
+        """Hardware of this policy's training, by SFT and against proxies."""
         return self.compute.overridden_by(self.policies[policy_size].compute)
 
     def gold_rm_compute(self) -> ComputeConfig:
-        """Of the gold RM's training: as the policy it starts from."""
+        """Hardware of the gold RM's training: that of the policy it starts from."""
         backbone = self.gold_rm.backbone
         return self.compute if backbone is None else self.policy_compute(backbone)
 
     def proxy_compute(self, proxy_size: str) -> ComputeConfig:
-        """Of the training of proxy RMs of this size and of their backbones."""
+        """Hardware of training the proxy RMs of this size and their backbones."""
         return self.compute.overridden_by(self.proxy_sizes[proxy_size].compute)
 
-    # The settings of each job: exactly what it uses, with its own seed.
 
-    def _seed(self, *key: object) -> int:
-        return job_seed(self.seed, *key)
-
-    def demonstration_settings(self) -> EmbeddedDemonstrationSettings | FileSettings:
-        """Settings of the job that makes or reads prompts and demonstrations."""
-        if isinstance(self.data, FileDataConfig | HubDataConfig):
-            return FileSettings(splits=self.splits, vocabulary_size=self.data.vocabulary_size)
-        return EmbeddedDemonstrationSettings(
-            num_demonstrations=self.data.num_demonstrations,
-            splits=self.splits,
-            seed=self._seed("demonstrations"),
-        )
-
-    def hub_settings(self) -> HubSettings:
-        """Settings of the job that fetches human data of the hub."""
-        if not isinstance(self.data, HubDataConfig):
-            raise TypeError("the human data of this study is not of the hub")
-        return HubSettings(
-            comparisons=self.data.comparisons,
-            demonstrations=self.data.demonstrations,
-            max_prompt_characters=self.data.max_prompt_characters,
-            seed=self._seed("hub_data"),
-        )
-
-    def embedded_comparison_settings(self) -> EmbeddedComparisonSettings:
-        """Settings of the job that has the embedded world's annotators compare responses."""
-        if not isinstance(self.data, EmbeddedDataConfig):
-            raise TypeError("comparisons of a study on files are read, not made")
-        return EmbeddedComparisonSettings(
-            num_comparisons=self.gold_rm.num_comparisons or 0,  # a published one: see study_checks
-            num_validation=self.gold_rm.num_validation,
-            candidates=self.data.candidates,
-            annotators=self.data.annotators,
-            text=self.text,
-            seed=self._seed("human_comparisons", self.gold_rm.seed),
-        )
-
-    def policy_settings(self, policy_size: str) -> LanguageModelSettings:
-        """Settings of one policy's supervised fine-tuning."""
-        policy = self.policies[policy_size]
-        return LanguageModelSettings(
-            shape=policy.shape,
-            optimization=OptimizationConfig(
-                learning_rate=policy.learning_rate,
-                batch_size=policy.batch_size,
-                num_epochs=policy.num_epochs,
-            ),
-            text=self.text,
-            numerics=self.policy_compute(policy_size).numerics,
-            seed=self._seed("policy", policy_size),
-        )
-
-    def gold_rm_settings(self) -> RewardModelSettings:
-        """Settings of the gold RM's training."""
-        gold = self.gold_rm
-        if gold.num_comparisons is None or gold.learning_rate is None:
-            raise TypeError("a published gold RM is not trained")
-        return RewardModelSettings(
-            proxy_rm=None,
-            num_comparisons=gold.num_comparisons,
-            num_validation=gold.num_validation,
-            optimization=OptimizationConfig(
-                learning_rate=gold.learning_rate,
-                batch_size=gold.batch_size,
-                num_epochs=gold.num_epochs,
-            ),
-            text=self.text,
-            numerics=self.gold_rm_compute().numerics,
-            seed=self._seed("gold_rm", self.gold_rm.seed),
-            subset_seed=self._seed("human_comparisons", "subset"),
-        )
-
-    def published_gold_rm_settings(self) -> PublishedGoldRMSettings:
-        """Settings of the job that measures a published gold RM."""
-        return PublishedGoldRMSettings(num_validation=self.gold_rm.num_validation)
-
-    def synthetic_response_settings(self) -> SamplingSettings:
-        """Settings of the pairs of responses that the gold RM labels."""
-        return SamplingSettings(
-            num_responses={
-                "rm": self.synthetic_comparisons.num_comparisons,
-                "rm_validation": self.synthetic_comparisons.num_validation,
-            },
-            text=self.text,
-            sampler=self.policy_compute(self.comparison_policy).sampler,
-            seed=self._seed("synthetic_responses"),
-        )
-
-    def label_settings(self) -> LabelSettings:
-        """Settings of the gold RM's labels."""
-        return LabelSettings(seed=self._seed("synthetic_labels"))
-
-    def backbone_settings(self, proxy_size: str, seed: int) -> LanguageModelSettings:
-        """Settings of the pre-training of one proxy RM's backbone."""
-        size = self.proxy_sizes[proxy_size]
-        return LanguageModelSettings(
-            shape=size.shape,
-            optimization=OptimizationConfig(
-                learning_rate=size.learning_rate,
-                batch_size=self.backbone.batch_size,
-                num_epochs=self.backbone.num_epochs,
-            ),
-            text=self.text,
-            numerics=self.proxy_compute(proxy_size).numerics,
-            seed=self._seed("backbone", proxy_size, seed),
-        )
-
-    def proxy_rm_settings(self, proxy_rm: ProxyRM) -> RewardModelSettings:
-        """Settings of one proxy RM.
-
-        Within a seed, data sets of different sizes are nested and training differs by them only.
-        """
-        size = self.proxy_sizes[proxy_rm.proxy_size]
-        return RewardModelSettings(
-            proxy_rm=proxy_rm,
-            num_comparisons=proxy_rm.num_comparisons,
-            num_validation=self.synthetic_comparisons.num_validation,
-            optimization=OptimizationConfig(
-                learning_rate=size.learning_rate * self.proxy_rm.learning_rate_factor,
-                batch_size=self.proxy_rm.batch_size,
-                num_epochs=proxy_rm.num_epochs,
-            ),
-            text=self.text,
-            numerics=self.proxy_compute(proxy_rm.proxy_size).numerics,
-            seed=self._seed("proxy_rm", proxy_rm.proxy_size, proxy_rm.seed),
-            subset_seed=self._seed("synthetic_comparisons", "subset", proxy_rm.seed),
-        )
-
-    def pool_settings(self, policy_size: str) -> PoolSettings:
-        """Settings of one policy's pool of responses."""
-        return PoolSettings(
-            num_prompts=self.best_of_n.num_prompts,
-            num_responses=self.best_of_n.num_responses,
-            text=self.text,
-            sampler=self.policy_compute(policy_size).sampler,
-            seed=self._seed("pool", policy_size),
-        )
-
-    def pool_score_settings(self) -> PoolScoreSettings:
-        """Settings of a pool's gold scores."""
-        return PoolScoreSettings(has_hidden_utility=self.is_embedded)
-
-    def best_of_n_settings(self, run: BestOfNRun) -> BestOfNSettings:
-        """Settings of one best-of-n curve."""
-        return BestOfNSettings(run=run, max_n=self.best_of_n.max_n)
-
-    def gold_ceiling_settings(self) -> GoldCeilingSettings:
-        """Settings of best-of-n by the gold RM."""
-        return GoldCeilingSettings(
-            max_n=self.best_of_n.max_n, analysis=self.analysis, seed=self._seed("gold_ceiling")
-        )
-
-    def deep_pool_settings(self, policy_size: str) -> DeepPoolSettings:
-        """Settings of one policy's deep pool."""
-        return DeepPoolSettings(
-            num_prompts=self.deep_best_of_n.num_prompts,
-            num_responses=self.deep_best_of_n.num_responses,
-            text=self.text,
-            sampler=self.policy_compute(policy_size).sampler,
-            seed=self._seed("deep_pool", policy_size),
-        )
-
-    def deep_best_of_n_settings(self, run: BestOfNRun) -> DeepBestOfNSettings:
-        """Settings of one deep best-of-n curve."""
-        return DeepBestOfNSettings(
-            run=run,
-            max_n=self.deep_best_of_n.max_n,
-            num_scored_responses=self.deep_best_of_n.num_scored_responses,
-            has_hidden_utility=self.is_embedded,
-        )
-
-    def ppo_settings(self, run: PPORun) -> PPOSettings:
-        """Settings of one PPO run."""
-        return PPOSettings(
-            run=run,
-            ppo=self.ppo,
-            learning_rate=self.policies[run.policy_size].ppo_learning_rate,
-            num_evaluation_prompts=self.best_of_n.num_prompts,
-            has_hidden_utility=self.is_embedded,
-            text=self.text,
-            numerics=self.policy_compute(run.policy_size).numerics,
-            seed=self._seed("ppo", run.model_dump_json()),
-        )
-
-    def analysis_settings(self) -> AnalysisSettings:
-        """Settings of the fits and tables."""
-        return AnalysisSettings(
-            main_policy=self.main_policy,
-            excluded_sizes=[n for n, size in self.proxy_sizes.items() if not size.in_trends],
-            analysis=self.analysis,
-            seed=self._seed("analysis"),
-        )
-
-    def figure_settings(self) -> FigureSettings:
-        """Settings of the figures."""
-        return figure_settings(self)
-
-
-def as_param(settings: StrictModel) -> str:
-    """Settings as one JSON string with sorted keys, for Snakemake to compare."""
-    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+def _run_of(method: str, policy_size: str, run: Run) -> Run:
+    return Run(method=method, policy_size=policy_size, proxy_rm=run.proxy_rm)
 
 
 # Reading a config, and all that can be wrong with it.

@@ -22,6 +22,7 @@ from overopt.data.hub.prepare import prepare_hub_data
 from overopt.data.jsonl import read_comparisons, read_demonstrations
 from overopt.errors import UserError
 from overopt.jobs.job import Job
+from overopt.study import job_settings
 from overopt.study.plan import memory
 from overopt.study.study import Study, read_study
 from workflow_example import ROOT, copy_of_repository, environment, snakemake
@@ -471,11 +472,11 @@ def faults_of(**data: Any) -> list[str]:
 def test_settings_hold_the_revision_and_the_defaults(tmp_path: Path) -> None:
     study = study_of(tmp_path, comparisons={"dataset": "Anthropic/hh-rlhf", "revision": COMMIT})
     assert study.is_of_hub and not study.is_embedded
-    settings = study.hub_settings()
+    settings = job_settings.hub_settings(study)
     assert settings.comparisons.revision == COMMIT
     assert settings.comparisons.split == "train"
     assert settings.demonstrations is None
-    assert study.demonstration_settings().model_dump()["vocabulary_size"] == 4096
+    assert job_settings.demonstration_settings(study).model_dump()["vocabulary_size"] == 4096
 
 
 def test_all_faults_of_the_section_are_told_together() -> None:

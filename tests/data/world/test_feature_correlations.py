@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from overopt.config.cells import BestOfNRun, ProxyRM
+from overopt.config.cells import ProxyRM, Run
 from overopt.data.world.feature_correlations import (
     feature_correlations,
     feature_weights,
@@ -58,7 +58,7 @@ def test_a_proxy_that_is_one_feature_correlates_with_it(tmp_path) -> None:
     pd.DataFrame({"gold_score": [4.0, 1.0, 2.0, 3.0]}).to_parquet(tmp_path / "gold")
     pd.DataFrame({"proxy_score": 2 * keyword - 7}).to_parquet(tmp_path / "proxy")
     rm = ProxyRM(proxy_size="s1", num_comparisons=10, num_epochs=1, seed=3)
-    run = BestOfNRun(policy_size="small", proxy_rm=rm)
+    run = Run(method="best_of_n", policy_size="small", proxy_rm=rm)
     zeros = {name: np.zeros((1, 1)) for name in ("kl", "proxy_score", "gold_score")}
     curve_table(run, 256, [1], zeros).to_parquet(tmp_path / "curve")
     feature_correlations(

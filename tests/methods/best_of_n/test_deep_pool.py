@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from library_twins import twin_of
-from overopt.config.cells import BestOfNRun, ProxyRM
+from overopt.config.cells import ProxyRM, Run
 from overopt.config.deep_best_of_n import DeepBestOfNSettings, DeepPoolSettings
 from overopt.jobs.job import Job
 from overopt.methods.best_of_n.deep_curve import (
@@ -102,7 +102,7 @@ def test_the_pool_holds_what_the_policy_said(study) -> None:
 def test_the_curve_is_the_estimate_over_the_pool(study) -> None:
     rm = ProxyRM(proxy_size="s1", num_comparisons=10, num_epochs=1, seed=0)
     settings = DeepBestOfNSettings(
-        run=BestOfNRun(policy_size="small", proxy_rm=rm),
+        run=Run(method="best_of_n", policy_size="small", proxy_rm=rm),
         max_n=250,
         num_scored_responses=80,
         has_hidden_utility=False,

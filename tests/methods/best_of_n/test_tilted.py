@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from overopt.config.cells import BestOfNRun, ProxyRM
+from overopt.config.cells import ProxyRM, Run
 from overopt.jobs.job import Job
 from overopt.methods.best_of_n.tilted import (
     penalty_at_kl,
@@ -70,7 +70,8 @@ def test_the_job_writes_a_curve_of_its_cell(tmp_path, proxy) -> None:
     gold.to_parquet(tmp_path / "gold")
     scores = pd.DataFrame({"prompt_id": prompt_id, "proxy_score": proxy.ravel()})
     scores.to_parquet(tmp_path / "proxy")
-    run = BestOfNRun(
+    run = Run(
+        method="best_of_n",
         policy_size="small",
         proxy_rm=ProxyRM(proxy_size="s1", num_comparisons=10, num_epochs=1, seed=3),
     )

@@ -56,7 +56,7 @@ class Disk:
 def of_statistics(study: Study, rule: str) -> Disk:
     """Of a job without a model: tables."""
     words = _tokens(study) * BYTES_OF_TEXT
-    curves = (len(study.best_of_n_runs()) + len(study.ppo_runs())) * _curve(study)
+    curves = len(study.curves()) * _curve(study)
     sizes = {
         "hub_data": (num_demonstrations(study) + 2 * num_human_comparisons(study)) * 2 * words,
         "demonstrations": num_demonstrations(study) * words,

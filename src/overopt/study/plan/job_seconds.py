@@ -212,7 +212,7 @@ def page(study: Study) -> float:
 
 def num_replicates(study: Study) -> int:
     """Curves, times the replicates of the bootstrap."""
-    num_curves = len(study.best_of_n_runs()) + len(study.ppo_runs())
+    num_curves = len(study.curves())
     return num_curves * study.analysis.num_bootstrap
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from overopt.config.cells import BestOfNRun, PPORun, ProxyRM
+from overopt.config.cells import ProxyRM
 from overopt.config.compute import ComputeConfig
 from overopt.config.hub import HubDataConfig
 from overopt.config.model import ModelConfig
+from overopt.study import paths
 from overopt.study.plan import gpu_memory, job_disk, job_seconds, memory
 from overopt.study.plan.compute import gold_compute, num_gpus, policy_compute, proxy_compute
 from overopt.study.plan.job_disk import Disk
@@ -242,7 +243,7 @@ def _proxies(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
 
 def _curves(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
     gpu = costs.gpu
-    best_of_n, deep = study.best_of_n_runs(), study.deep_best_of_n_runs()
+    best_of_n, deep = study.runs("best_of_n"), study.runs("deep_best_of_n")
     for size in dict.fromkeys(run.policy_size for run in best_of_n):
         pool = f"pool {size}"
         yield PlannedJob("pool", pool, costs.pool(size, is_deep=False), (_policy(size),))
@@ -255,23 +256,24 @@ def _curves(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
     for run in best_of_n:
         needs = (f"gold {run.policy_size}", _proxy(run.proxy_rm))
         cost = costs.of_best_of_n(run.proxy_rm.proxy_size)
-        yield PlannedJob("best_of_n", _curve(run), cost, needs)
+        yield PlannedJob("best_of_n", paths.curve(run), cost, needs)
     tilted = costs.statistics(
         "tilted", job_seconds.tilted(study), memory.of_pool_table(study, 190, 0.4e-3)
     )
     for run in study.tilted_runs():
-        yield PlannedJob("tilted", f"tilted {_curve(run)}", tilted, (_curve(run),))
+        pooled = f"{paths.run_folder(run)}/curve.parquet"
+        yield PlannedJob("tilted", paths.curve(run), tilted, (pooled,))
     for size in dict.fromkeys(run.policy_size for run in deep):
         name = f"deep pool {size}"
         yield PlannedJob("deep_pool", name, costs.pool(size, is_deep=True), (_policy(size),))
     for run in deep:
         needs = (f"deep pool {run.policy_size}", "gold_rm", _proxy(run.proxy_rm))
         cost = costs.of_deep(run.proxy_rm.proxy_size)
-        yield PlannedJob("deep_best_of_n", f"deep {_curve(run)}", cost, needs)
-    for run in study.ppo_runs():
+        yield PlannedJob("deep_best_of_n", paths.curve(run), cost, needs)
+    for run in study.runs("ppo"):
         needs = (_policy(run.policy_size), "gold_rm", _proxy(run.proxy_rm))
         cost = costs.of_ppo(run.policy_size, run.proxy_rm.proxy_size)
-        yield PlannedJob("ppo", _curve(run), cost, needs)
+        yield PlannedJob("ppo", paths.curve(run), cost, needs)
 
 
 def _analysis(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
@@ -282,13 +284,13 @@ def _analysis(study: Study, costs: _Costs) -> Iterator[PlannedJob]:
         return PlannedJob(rule, rule, cost, tuple(needs))
 
     main = f"gold {study.main_policy}"
-    curves = [_curve(run) for run in (*study.best_of_n_runs(), *study.ppo_runs())]
-    deep = [f"deep {_curve(run)}" for run in study.deep_best_of_n_runs()]
-    tilted = [f"tilted {_curve(run)}" for run in study.tilted_runs()]
+    curves = [paths.curve(run) for run in study.curves()]
+    deep = [paths.curve(run) for run in study.runs("deep_best_of_n")]
+    tilted = [paths.curve(run) for run in study.tilted_runs()]
     statistics = memory.fits(study)
     yield job("gold_ceiling", job_seconds.gold_ceiling, 250, [main])
     if study.is_embedded:
-        scores = [_curve(run) for run in study.main_best_of_n_runs()]
+        scores = [paths.curve(run) for run in study.main_best_of_n_runs()]
         peak = memory.of_pool_table(study, 210, 1e-3)
         needs = [main, *scores]
         yield job("feature_correlations", job_seconds.feature_correlations, peak, needs)
@@ -309,9 +311,4 @@ def _policy(size: str) -> str:
 
 
 def _proxy(rm: ProxyRM) -> str:
-    return f"proxy {rm.proxy_size} {rm.labels} {rm.num_comparisons} {rm.num_epochs} {rm.seed}"
-
-
-def _curve(run: BestOfNRun | PPORun) -> str:
-    penalty = f"ppo {run.kl_coef:g}" if isinstance(run, PPORun) else "best_of_n"
-    return f"{penalty} {run.policy_size} {_proxy(run.proxy_rm)}"
+    return f"proxy {rm.path}"

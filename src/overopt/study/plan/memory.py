@@ -307,7 +307,7 @@ def _distributions(study: Study, shape: ModelShape, num_sequences: float) -> flo
 
 
 def _num_curves(study: Study) -> int:
-    return len(study.best_of_n_runs()) + len(study.ppo_runs())
+    return len(study.curves())
 
 
 def _replicates(study: Study) -> int:

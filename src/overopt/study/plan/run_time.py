@@ -55,9 +55,9 @@ def proxy_rm(study: Study, proxy_size: str) -> int:
     """Training of a proxy RM on the most data, for the most epochs, that a sweep gives it."""
     longest = max(
         (
-            (max(sweep.num_comparisons), max(sweep.num_epochs))
+            (max(sweep.values("num_comparisons")), max(sweep.values("num_epochs")))
             for sweep in study.grid.sweeps.values()
-            if proxy_size in sweep.proxy_sizes
+            if proxy_size in sweep.values("proxy_size")
         ),
         key=math.prod,
         default=(study.synthetic_comparisons.num_comparisons, 1),

@@ -8,7 +8,8 @@ import yaml
 from overopt.audit.findings import MISSING, Finding
 from overopt.audit.pruned import without_pruned
 from overopt.audit.study_folder import StudyFolder
-from overopt.config.keep import KeepConfig, is_temporary
+from overopt.config.keep import KeepConfig
+from overopt.study.paths import is_temporary
 from workflow_example import ROOT
 
 RM = "s1/deterministic-labels/2000-comparisons/1-epochs/seed-0"

@@ -1,0 +1,252 @@
+"""
+Settings of every job of a study: exactly what the job uses, with a seed of its own.
+
+Snakemake compares them as JSON (`as_param`) and reruns a job whose settings have changed.
+"""
+
+import json
+
+from overopt.config.analysis import AnalysisSettings
+from overopt.config.best_of_n import BestOfNSettings, PoolScoreSettings, PoolSettings
+from overopt.config.cells import ProxyRM, Run
+from overopt.config.data import (
+    EmbeddedComparisonSettings,
+    EmbeddedDataConfig,
+    EmbeddedDemonstrationSettings,
+    FileDataConfig,
+    FileSettings,
+)
+from overopt.config.deep_best_of_n import DeepBestOfNSettings, DeepPoolSettings
+from overopt.config.gold_ceiling import GoldCeilingSettings
+from overopt.config.hub import HubDataConfig, HubSettings
+from overopt.config.policy import (
+    LanguageModelSettings,
+    SamplingSettings,
+)
+from overopt.config.ppo import PPOSettings
+from overopt.config.reward_model import (
+    LabelSettings,
+    PublishedGoldRMSettings,
+    RewardModelSettings,
+)
+from overopt.config.strict_model import StrictModel
+from overopt.config.training import OptimizationConfig
+from overopt.randomness import job_seed
+from overopt.study.study import Study
+
+
+def _seed(study: Study, *key: object) -> int:
+    return job_seed(study.seed, *key)
+
+
+def demonstration_settings(study: Study) -> EmbeddedDemonstrationSettings | FileSettings:
+    """Settings of the job that makes or reads prompts and demonstrations."""
+    if isinstance(study.data, FileDataConfig | HubDataConfig):
+        return FileSettings(splits=study.splits, vocabulary_size=study.data.vocabulary_size)
+    return EmbeddedDemonstrationSettings(
+        num_demonstrations=study.data.num_demonstrations,
+        splits=study.splits,
+        seed=_seed(study, "demonstrations"),
+    )
+
+
+def hub_settings(study: Study) -> HubSettings:
+    """Settings of the job that fetches human data of the hub."""
+    if not isinstance(study.data, HubDataConfig):
+        raise TypeError("the human data of this study is not of the hub")
+    return HubSettings(
+        comparisons=study.data.comparisons,
+        demonstrations=study.data.demonstrations,
+        max_prompt_characters=study.data.max_prompt_characters,
+        seed=_seed(study, "hub_data"),
+    )
+
+
+def embedded_comparison_settings(study: Study) -> EmbeddedComparisonSettings:
+    """Settings of the job that has the embedded world's annotators compare responses."""
+    if not isinstance(study.data, EmbeddedDataConfig):
+        raise TypeError("comparisons of a study on files are read, not made")
+    return EmbeddedComparisonSettings(
+        num_comparisons=study.gold_rm.num_comparisons or 0,  # a published one: see study_checks
+        num_validation=study.gold_rm.num_validation,
+        candidates=study.data.candidates,
+        annotators=study.data.annotators,
+        text=study.text,
+        seed=_seed(study, "human_comparisons", study.gold_rm.seed),
+    )
+
+
+def policy_settings(study: Study, policy_size: str) -> LanguageModelSettings:
+    """Settings of one policy's supervised fine-tuning."""
+    policy = study.policies[policy_size]
+    return LanguageModelSettings(
+        shape=policy.shape,
+        optimization=OptimizationConfig(
+            learning_rate=policy.learning_rate,
+            batch_size=policy.batch_size,
+            num_epochs=policy.num_epochs,
+        ),
+        text=study.text,
+        numerics=study.policy_compute(policy_size).numerics,
+        seed=_seed(study, "policy", policy_size),
+    )
+
+
+def gold_rm_settings(study: Study) -> RewardModelSettings:
+    """Settings of the gold RM's training."""
+    gold = study.gold_rm
+    if gold.num_comparisons is None or gold.learning_rate is None:
+        raise TypeError("a published gold RM is not trained")
+    return RewardModelSettings(
+        proxy_rm=None,
+        num_comparisons=gold.num_comparisons,
+        num_validation=gold.num_validation,
+        optimization=OptimizationConfig(
+            learning_rate=gold.learning_rate,
+            batch_size=gold.batch_size,
+            num_epochs=gold.num_epochs,
+        ),
+        text=study.text,
+        numerics=study.gold_rm_compute().numerics,
+        seed=_seed(study, "gold_rm", study.gold_rm.seed),
+        subset_seed=_seed(study, "human_comparisons", "subset"),
+    )
+
+
+def published_gold_rm_settings(study: Study) -> PublishedGoldRMSettings:
+    """Settings of the job that measures a published gold RM."""
+    return PublishedGoldRMSettings(num_validation=study.gold_rm.num_validation)
+
+
+def synthetic_response_settings(study: Study) -> SamplingSettings:
+    """Settings of the pairs of responses that the gold RM labels."""
+    return SamplingSettings(
+        num_responses={
+            "rm": study.synthetic_comparisons.num_comparisons,
+            "rm_validation": study.synthetic_comparisons.num_validation,
+        },
+        text=study.text,
+        sampler=study.policy_compute(study.comparison_policy).sampler,
+        seed=_seed(study, "synthetic_responses"),
+    )
+
+
+def label_settings(study: Study) -> LabelSettings:
+    """Settings of the gold RM's labels."""
+    return LabelSettings(seed=_seed(study, "synthetic_labels"))
+
+
+def backbone_settings(study: Study, proxy_size: str, seed: int) -> LanguageModelSettings:
+    """Settings of the pre-training of one proxy RM's backbone."""
+    size = study.proxy_sizes[proxy_size]
+    return LanguageModelSettings(
+        shape=size.shape,
+        optimization=OptimizationConfig(
+            learning_rate=size.learning_rate,
+            batch_size=study.backbone.batch_size,
+            num_epochs=study.backbone.num_epochs,
+        ),
+        text=study.text,
+        numerics=study.proxy_compute(proxy_size).numerics,
+        seed=_seed(study, "backbone", proxy_size, seed),
+    )
+
+
+def proxy_rm_settings(study: Study, proxy_rm: ProxyRM) -> RewardModelSettings:
+    """Settings of one proxy RM.
+
+    Within a seed, data sets of different sizes are nested and training differs by them only.
+    """
+    size = study.proxy_sizes[proxy_rm.proxy_size]
+    return RewardModelSettings(
+        proxy_rm=proxy_rm,
+        num_comparisons=proxy_rm.num_comparisons,
+        num_validation=study.synthetic_comparisons.num_validation,
+        optimization=OptimizationConfig(
+            learning_rate=size.learning_rate * study.proxy_rm.learning_rate_factor,
+            batch_size=study.proxy_rm.batch_size,
+            num_epochs=proxy_rm.num_epochs,
+        ),
+        text=study.text,
+        numerics=study.proxy_compute(proxy_rm.proxy_size).numerics,
+        seed=_seed(study, "proxy_rm", proxy_rm.proxy_size, proxy_rm.seed),
+        subset_seed=_seed(study, "synthetic_comparisons", "subset", proxy_rm.seed),
+    )
+
+
+def pool_settings(study: Study, policy_size: str) -> PoolSettings:
+    """Settings of one policy's pool of responses."""
+    return PoolSettings(
+        num_prompts=study.best_of_n.num_prompts,
+        num_responses=study.best_of_n.num_responses,
+        text=study.text,
+        sampler=study.policy_compute(policy_size).sampler,
+        seed=_seed(study, "pool", policy_size),
+    )
+
+
+def pool_score_settings(study: Study) -> PoolScoreSettings:
+    """Settings of a pool's gold scores."""
+    return PoolScoreSettings(has_hidden_utility=study.is_embedded)
+
+
+def best_of_n_settings(study: Study, run: Run) -> BestOfNSettings:
+    """Settings of one best-of-n curve."""
+    return BestOfNSettings(run=run, max_n=study.best_of_n.max_n)
+
+
+def gold_ceiling_settings(study: Study) -> GoldCeilingSettings:
+    """Settings of best-of-n by the gold RM."""
+    return GoldCeilingSettings(
+        max_n=study.best_of_n.max_n, analysis=study.analysis, seed=_seed(study, "gold_ceiling")
+    )
+
+
+def deep_pool_settings(study: Study, policy_size: str) -> DeepPoolSettings:
+    """Settings of one policy's deep pool."""
+    return DeepPoolSettings(
+        num_prompts=study.deep_best_of_n.num_prompts,
+        num_responses=study.deep_best_of_n.num_responses,
+        text=study.text,
+        sampler=study.policy_compute(policy_size).sampler,
+        seed=_seed(study, "deep_pool", policy_size),
+    )
+
+
+def deep_best_of_n_settings(study: Study, run: Run) -> DeepBestOfNSettings:
+    """Settings of one deep best-of-n curve."""
+    return DeepBestOfNSettings(
+        run=run,
+        max_n=study.deep_best_of_n.max_n,
+        num_scored_responses=study.deep_best_of_n.num_scored_responses,
+        has_hidden_utility=study.is_embedded,
+    )
+
+
+def ppo_settings(study: Study, run: Run) -> PPOSettings:
+    """Settings of one PPO run."""
+    return PPOSettings(
+        run=run,
+        ppo=study.ppo,
+        learning_rate=study.policies[run.policy_size].ppo_learning_rate,
+        num_evaluation_prompts=study.best_of_n.num_prompts,
+        has_hidden_utility=study.is_embedded,
+        text=study.text,
+        numerics=study.policy_compute(run.policy_size).numerics,
+        seed=_seed(study, "ppo", run.seed_key),
+    )
+
+
+def analysis_settings(study: Study) -> AnalysisSettings:
+    """Settings of the fits and tables."""
+    return AnalysisSettings(
+        main_policy=study.main_policy,
+        excluded_sizes=[n for n, size in study.proxy_sizes.items() if not size.in_trends],
+        analysis=study.analysis,
+        seed=_seed(study, "analysis"),
+    )
+
+
+def as_param(settings: StrictModel) -> str:
+    """Settings as one JSON string with sorted keys, for Snakemake to compare."""
+    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
