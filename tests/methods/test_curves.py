@@ -146,7 +146,7 @@ def make_best_of_n_curve(study) -> pd.DataFrame:
 
 def make_ppo_curve(study) -> pd.DataFrame:
     settings = {
-        "run": {"policy_size": "small", "kl_coef": 0.1, "proxy_rm": PROXY_RM},
+        "run": {"method": "ppo", "policy_size": "small", "kl_coef": 0.1, "proxy_rm": PROXY_RM},
         "ppo": {
             "num_iterations": 2,
             "batch_size": 8,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from overopt.config.cells import PPORun
+from overopt.config.cells import Run
 from overopt.config.rl import EvaluationSettings, RLConfig
 from overopt.jobs.job import Job
 from overopt.jobs.outputs import STATE_FILE
@@ -35,7 +35,7 @@ from overopt.reward_model.scorer import Scorer, load_scorer
 def optimize(
     job: Job,
     algorithm_of: Callable[[Policy], Algorithm],
-    run: PPORun,
+    run: Run,
     config: RLConfig,
     settings: EvaluationSettings,
     files: MethodFiles,
@@ -105,7 +105,7 @@ def evaluator_of(
     )
 
 
-def _write(result: LoopResult, run: PPORun, proxy: Scorer, files: MethodFiles) -> None:
+def _write(result: LoopResult, run: Run, proxy: Scorer, files: MethodFiles) -> None:
     """Write the curve, the metrics of the iterations, and how the run ended."""
     measurements = {
         name: np.array([evaluation["measured"][name] for evaluation in result.evaluations])
