@@ -8,6 +8,7 @@ import typer
 
 from overopt.data.world.__main__ import show as show_world
 from overopt.errors import UserError
+from overopt.terminal import show_any_character
 
 app = typer.Typer(
     add_completion=False,
@@ -15,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reward-model overoptimization: look at the embedded world, at a finished study.",
 )
+app.callback()(show_any_character)
 app.command("world")(show_world)
 
 Results = Annotated[Path, typer.Argument(help="Folder of a study, e.g. results/default.")]
@@ -85,7 +87,7 @@ def audit(
     Exit code 0 where all is well (notes do not count), 1 where a problem was found.
     """
     from overopt.audit.audit import audit_artifact, audit_study
-    from overopt.audit.audit_text import audit_json, describe_audit
+    from overopt.audit.audit_text import audit_json, print_audit
     from overopt.audit.study_folder import find_study
 
     try:
@@ -95,7 +97,10 @@ def audit(
             done = audit_artifact(artifact, _study_folder(study) if study else find_study(artifact))
     except UserError as error:
         raise _mistake(error) from None
-    print(audit_json(done) if as_json else describe_audit(done, full=full))
+    if as_json:
+        print(audit_json(done))
+    else:
+        print_audit(done, full=full)
     if done.problems:
         raise typer.Exit(1)
 

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -314,14 +316,42 @@ def test_the_tree_of_a_figure_goes_back_to_the_users_file(study):
     assert lines[1].startswith("figures/figure_01.svg ")
     assert [line.strip("│└├─ ").split()[0] for line in lines if "─ " in line] == [
         "coefficients.csv",
-        "models/…/model.safetensors:",
+        "models/.../model.safetensors:",
         "data/prompts.parquet",
         WORDS,
     ]
     assert "5 jobs of train (train.py)" in text
-    assert "seed 0, 1, 2, 3, … (5 in all)" in text
+    assert "seed 0, 1, 2, 3, ... (5 in all)" in text
     assert "a source: it came into the study from outside" in text
     assert COMMIT[:8] in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_the_tree_is_printed_whatever_the_encoding(study, encoding):
+    """Names that the encoding lacks are escaped, and so are bytes that are no text at all."""
+    for name in ["café.csv", "数.csv"]:
+        (study / STUDY / name).write_text("1\n")
+    Path(os.fsdecode(bytes(study / STUDY / "odd") + b"\xff.csv")).write_text("1\n")
+
+    def audit(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "overopt.cli", "audit", *arguments],
+            cwd=study,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            stdout=subprocess.PIPE,
+        )
+        return done.returncode, done.stdout.decode(encoding)
+
+    code, text = audit(FIGURE)
+    assert code == 0
+    assert ("└── " in text, "`-- " in text) == (encoding == "utf-8", encoding != "utf-8")
+    assert not [line for line in text.splitlines() if line.endswith(" ")]
+    code, text = audit("--study", "tiny")
+    assert code == 1
+    assert "PROBLEM unrecorded, 3 found" in text
+    assert ("caf\\xe9.csv" in text) == (encoding == "ascii")
+    assert ("\\u6570.csv" in text) == (encoding != "utf-8")
+    assert "odd\\xff.csv" in text
 
 
 def test_the_full_tree_shows_each_job_and_what_was_shown_only_by_name(study):

@@ -169,6 +169,7 @@ def test_text_that_is_not_ascii_is_read_as_utf_8(digest: Digest) -> None:
 
 FRAME = {
     "errors",
+    "terminal",
     "jobs.file_list",
     "jobs.job",
     "jobs.outputs",

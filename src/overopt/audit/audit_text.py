@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from rich.console import Console
+
 from overopt.audit.audit import Audit
 from overopt.audit.findings import Finding
 from overopt.audit.lineage import trace
@@ -11,23 +13,24 @@ from overopt.audit.records import Record
 from overopt.audit.study_folder import in_words
 
 MAX_LISTED = 10
+LONGEST_LINE = 100_000
 
 
-def describe_audit(audit: Audit, *, full: bool = False) -> str:
-    """The tree of a file, what was found by kind with its remedy, and the conclusion last.
+def print_audit(audit: Audit, *, full: bool = False) -> None:
+    """Print the tree of a file, what was found by kind with its remedy, and the conclusion last.
 
-    `full` cuts nothing.
+    `full` cuts nothing. There is no colour, and no line is broken, so that a path stays in one
+    piece. The tree is drawn in ASCII where stdout is not UTF-8.
     """
-    parts = [] if audit.artifact is None else [_tree(audit, audit.artifact, full)]
-    parts += _described(audit.problems, full)
-    parts += _described([f for f in audit.findings if f.kind.is_note], full)
-    return "\n\n".join([*parts, _conclusion(audit)])
-
-
-def _tree(audit: Audit, artifact: str, full: bool) -> str:
-    writer = LineageText(audit.study, audit.metadata, audit.digests, full=full)
-    lines = writer.lines(trace(audit.study, artifact, full=full))
-    return "\n".join([f"Below {audit.study.name}/:", *lines])
+    if audit.artifact is not None:
+        writer = LineageText(audit.study, audit.metadata, audit.digests, full=full)
+        print(f"Below {audit.study.name}/:")
+        console = Console(width=LONGEST_LINE, color_system=None, legacy_windows=False)
+        console.print(writer.tree(trace(audit.study, audit.artifact, full=full)))
+        print()
+    notes = [finding for finding in audit.findings if finding.kind.is_note]
+    paragraphs = [*_described(audit.problems, full), *_described(notes, full), _conclusion(audit)]
+    print("\n\n".join(paragraphs))
 
 
 def _described(findings: list[Finding], full: bool) -> list[str]:

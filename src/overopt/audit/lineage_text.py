@@ -1,6 +1,10 @@
 """A lineage for a person: one job a paragraph, what it used below it."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+from rich.tree import Tree
 
 from overopt.audit.digests import Digests
 from overopt.audit.lineage import Node
@@ -28,28 +32,18 @@ class LineageText:
         self._digests = digests
         self._full = full
 
-    def lines(self, node: Node) -> list[str]:
-        """The tree, line by line."""
-        return list(self._node(node, "", ""))
-
-    def _node(self, node: Node, first: str, rest: str) -> Iterator[str]:
+    def tree(self, node: Node) -> Tree:
+        """What a node's jobs made, how, and from what."""
         head = self._files(node)
         if not node.jobs:
-            yield f"{first}{head}  {self._without_maker(node)}"
-            return
+            return Tree(Text(f"{head}  {self._without_maker(node)}"))
         if node.is_repeated:
             # The job may be above under another of its files.
-            yield f"{first}{head}  by {self._rule(node.jobs[0])}, shown above"
-            return
-        yield first + head
-        bar = rest + ("│   " if node.children else "    ")
+            return Tree(Text(f"{head}  by {self._rule(node.jobs[0])}, shown above"))
         details = self._one(node.jobs[0]) if len(node.jobs) == 1 else self._many(node.jobs)
-        for line in details:
-            yield bar + line
-        for number, child in enumerate(node.children):
-            is_last = number == len(node.children) - 1
-            branch, below = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
-            yield from self._node(child, rest + branch, rest + below)
+        tree = Tree(Text("\n  ".join([head, *details])))
+        tree.children = [self.tree(child) for child in node.children]
+        return tree
 
     def _files(self, node: Node) -> str:
         """Names with short hashes, and whether the bytes are still those that were used."""
@@ -62,7 +56,7 @@ class LineageText:
         folder = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
         shown = [f"{path.removeprefix(folder)} {digest}" for path, digest in files.items()]
         if len(shown) > MAX_NAMES and not self._full:
-            shown[MAX_NAMES:] = [f"… ({len(files)} in all)"]
+            shown[MAX_NAMES:] = [f"... ({len(files)} in all)"]
         text = ", ".join(shown)
         return f"{folder}{{{text}}}" if folder and len(files) > 1 else folder + text
 
@@ -126,17 +120,9 @@ class LineageText:
 
     def _wrapped(self, settings: list[str]) -> list[str]:
         """Settings in lines of equal width; cut where there are many."""
-        lines: list[str] = []
-        for number, setting in enumerate(settings):
-            if len(setting) > WIDTH and not self._full:
-                setting = f"{setting[: WIDTH - 2]} …"
-            if lines and len(lines[-1]) + len(setting) < WIDTH:
-                lines[-1] += f"  {setting}"
-            elif len(lines) < MAX_LINES or self._full:
-                lines.append(setting)
-            else:
-                lines[-1] += f"  … {len(settings) - number} more"
-                break
+        lines = textwrap.wrap("  ".join(settings), WIDTH, break_on_hyphens=False)
+        if len(lines) > MAX_LINES and not self._full:
+            lines[MAX_LINES:] = ["... (--full shows all settings)"]
         return lines
 
 
@@ -148,16 +134,16 @@ def _some(values: Sequence[str]) -> str:
     """The first few, and how many more there are."""
     if len(values) <= MAX_NAMES:
         return ", ".join(values)
-    return f"{', '.join(values[:MAX_NAMES])}, … ({len(values)} in all)"
+    return f"{', '.join(values[:MAX_NAMES])}, ... ({len(values)} in all)"
 
 
 def _pattern(paths: Sequence[str]) -> str:
-    """What paths have in common: `best_of_n/…/curve.parquet`."""
+    """What paths have in common: `best_of_n/.../curve.parquet`."""
     parts = [path.split("/") for path in paths]
     start = 0
     while all(len(p) > start + 1 and p[start] == parts[0][start] for p in parts):
         start += 1
     names = _distinct([p[-1] for p in parts])
     return "/".join(
-        [*parts[0][:start], "…", names[0] if len(names) == 1 else f"{{{_some(names)}}}"]
+        [*parts[0][:start], "...", names[0] if len(names) == 1 else f"{{{_some(names)}}}"]
     )

@@ -32,6 +32,7 @@ from overopt.jobs import provenance
 from overopt.jobs.file_list import with_listed_files
 from overopt.jobs.outputs import Outputs, check_inputs, explain
 from overopt.jobs.processes import Processes
+from overopt.terminal import show_any_character
 
 # A script imports this module first (workflow/scripts/ruff.toml sees to it). Importing torch and
 # transformers then makes 700,000 objects that stay, and Python would walk them again and again in
@@ -87,6 +88,7 @@ def run(main: Callable[..., None]) -> None:
     `--code`, the digest of the code (computed where it is not given), and `--record`, the path
     of the run record.
     """
+    show_any_character()
     # What was imported stays; no later collection need walk it.
     gc.freeze()
     gc.set_threshold(100_000)
