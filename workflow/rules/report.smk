@@ -13,6 +13,13 @@ STEPS
     report_run      settings, provenance and cost from the run records
 """
 
+from overopt.jobs.provenance import file_sha256
+
+# The digest of the code does not see templates: an edit of one must count too.
+REPORT_TEMPLATES = "".join(
+    file_sha256(SOURCE / "overopt" / "report" / name)
+    for name in ("page.html", "table.html")
+)
 REPORT_PAGES = beside(
     "<results>/report",
     ["claims.html", "run.html", "coefficients.html", "comparison.html"],
@@ -54,6 +61,7 @@ rule report_tables:
         runtime=lambda wildcards, attempt: attempt * 10,
     params:
         code=code("report_tables"),
+        templates=REPORT_TEMPLATES,
     shell:
         "python {REPO:q}/workflow/scripts/report_tables.py --code {params.code}"
         " --claims {input.claims:q} --coefficients {input.coefficients:q} --peaks {input.peaks:q}"
@@ -84,6 +92,7 @@ rule report_run:
     params:
         config=lambda wildcards: as_param(study),
         code=code("report_run"),
+        templates=REPORT_TEMPLATES,
     shell:
         "python {REPO:q}/workflow/scripts/report_run.py"
         " --config {params.config:q} --code {params.code}"
