@@ -334,7 +334,7 @@ DEPENDENCIES = {
         ),
         *MODEL | SAMPLERS | SCORING | UTILITY,
     },
-    "tilted": {"methods.best_of_n.tilted"},
+    "tilted": {"methods.best_of_n.tilted", "methods.curves"} | CELLS,
     "gold_ceiling": {
         *(
             "analysis.gold_ceiling",

@@ -44,6 +44,7 @@ SCHEMA = {
     "proxy_score": "float64",
     "gold_score": "float64",
     "human_score": "float64",
+    "response_length": "float64",
 }
 
 
@@ -70,7 +71,8 @@ def test_a_best_of_n_curve_by_hand(tmp_path):
         assert found["prompt_id"].tolist() == [0, 1, 2, 0, 1, 2]
         assert found["kl"].tolist() == [0, 1, 2, 10, 11, 12]
         assert found["gold_score"].tolist() == [200, 201, 202, 210, 211, 212]
-        assert found[["kl_k1", "kl_estimate", "human_score"]].isna().all(axis=None)
+        unmeasured = ["kl_k1", "kl_estimate", "human_score", "response_length"]
+        assert found[unmeasured].isna().all(axis=None)
 
 
 def test_a_ppo_curve_by_hand():
@@ -83,6 +85,13 @@ def test_a_ppo_curve_by_hand():
     assert table["step"].tolist() == [0, 0, 0, 3, 3, 3]
     assert table["n"].isna().all()
     assert table["human_score"].tolist() == [400, 401, 402, 410, 411, 412]
+    assert table["response_length"].tolist() == [500, 501, 502, 510, 511, 512]
+
+
+def test_a_measurement_without_a_column_is_refused():
+    run = Run(method="ppo", policy_size="large", kl_coef=0.25, proxy_rm=PROXY_RM)
+    with pytest.raises(UserError, match="no column for entropy; expected some of kl, kl_k1"):
+        curve_table(run, 256, [0, 3], measurements("kl", "entropy"))
 
 
 def test_evaluation_prompts_are_the_first_of_their_part(tmp_path):

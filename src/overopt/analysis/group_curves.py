@@ -35,7 +35,7 @@ GROUP_KEYS = [
     "num_epochs",
     "kl_coef",
 ]
-SCORES = {
+RECALIBRATED = {
     "gold": "recalibrated_gold_score",
     "proxy": "recalibrated_proxy_score",
     "human": "recalibrated_human_score",
@@ -272,7 +272,7 @@ def _cell(keys: Mapping[str, object], rows: pd.DataFrame, prompts: npt.NDArray[n
     def matrix(column: str) -> Array:
         return rows[column].to_numpy(dtype=np.float64).reshape(len(points), len(prompts))
 
-    scores = {score: matrix(column) for score, column in SCORES.items() if column in rows}
+    scores = {score: matrix(column) for score, column in RECALIBRATED.items() if column in rows}
     initial_gold = matrix("initial_gold_score")[0]
     size = str(keys["proxy_size"])
     return Cell(name, size, int(rows["seed"].iloc[0]), points, matrix("kl"), scores, initial_gold)

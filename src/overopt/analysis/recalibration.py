@@ -6,7 +6,6 @@ import pandas as pd
 from overopt.errors import UserError
 
 PROXY_KEYS = ["proxy_size", "labels", "num_comparisons", "num_epochs", "seed"]
-SCORES = ["gold_score", "proxy_score", "human_score"]
 
 
 def recalibrate(

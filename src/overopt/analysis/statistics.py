@@ -3,8 +3,7 @@ A study's curve statistics: every job that needs them calls these functions, and
 
 Bootstrap replicates are drawn from the seed of the fits and from the prompts and RM seeds of all
 curves, so that fits, forms, claims and figures have the same replicates, also where a job looks at
-some cells only. Computing them again takes less than a second on the default study; a file of
-them would hold 100 MB.
+some cells only. Computing them again takes less than a second on the default study.
 """
 
 import pandas as pd

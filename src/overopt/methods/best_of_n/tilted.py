@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from overopt.jobs.job import Job
+from overopt.methods.curves import MEASUREMENTS
 
 Array = npt.NDArray[np.float64]
 
@@ -92,7 +93,7 @@ def tilted_curve(
     measured = tilted_scores(scores["proxy_score"], scores)
     num_points = len(measured["kl"])
     rows = pd.concat([cell[cell["n"] == 1]] * num_points, ignore_index=True)
-    rows[["kl_k1", "kl_estimate"]] = np.nan
+    rows[list(MEASUREMENTS)] = np.nan
     for name, values in measured.items():
         rows[name] = values.ravel()
     step = np.repeat(np.arange(num_points), num_prompts)
