@@ -20,6 +20,8 @@ from benchmarks.materials import ROOT, Materials, Setup
 from benchmarks.planning import config_of_jobs, plan
 from benchmarks.timing import spread
 
+from overopt.report.run_records import read_records
+
 TARGET_SHARE = 0.20
 PLANNING_TARGETS = {1_000: 5.0, 10_000: 60.0}
 IMPORTS = (
@@ -35,22 +37,6 @@ IMPORTS = (
     "import accelerate",
     "import seaborn",
 )
-STAGES = {
-    "train_language_model.py": "fine-tuning, backbones",
-    "embedded_demonstrations.py": "demonstrations",
-    "embedded_comparisons.py": "human comparisons",
-    "train_gold_rm.py": "gold RM",
-    "synthetic_responses.py": "synthetic responses",
-    "synthetic_comparisons.py": "synthetic labels",
-    "train_proxy_rm.py": "proxy RMs",
-    "pool.py": "pools",
-    "pool_gold_scores.py": "gold scores of pools",
-    "best_of_n.py": "best-of-n",
-    "deep_pool.py": "deep best-of-n",
-    "deep_best_of_n.py": "deep best-of-n",
-    "ppo.py": "PPO",
-}
-"""Stage of each script; the others are analysis."""
 
 
 def measure(setup: Setup, materials: Materials) -> dict[str, Any]:
@@ -89,10 +75,10 @@ def child_seconds(arguments: Sequence[str]) -> float:
 
 def of_records(study: Path, tiny: dict[str, float] | None) -> dict[str, Any]:
     """CPU seconds by stage, and the share that is not science."""
-    jobs = _records(study)
+    jobs = read_records(study)
     stages: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for job in jobs:
-        stage = stages[STAGES.get(job["rule_script"], "analysis and report")]
+        stage = stages[job["stage"]]
         stage["jobs"] += 1
         stage["cpu_seconds"] += job["cpu_seconds"]
         stage["startup_cpu_seconds"] += job["startup_cpu_seconds"]
@@ -136,19 +122,13 @@ def tiny_study() -> dict[str, float]:
         arguments += ["--directory", folder, "--configfile", str(ROOT / "config" / "test.yaml")]
         child_seconds(arguments)
         own, children = json.loads(told.read_text())
-        jobs = _records(Path(folder) / "results")
+        jobs = read_records(Path(folder) / "results")
     recorded = sum(job["cpu_seconds"] for job in jobs)
     return {
         "jobs": len(jobs),
         "snakemake_per_job": own / len(jobs),
         "unrecorded_per_job": (children - recorded) / len(jobs),
     }
-
-
-def _records(study: Path) -> list[dict[str, Any]]:
-    """Run records of every job that has one."""
-    records = [json.loads(path.read_text()) for path in study.rglob("*record.json")]
-    return [record for record in records if "startup_cpu_seconds" in record]
 
 
 def _planning(sizes: Sequence[int]) -> list[dict[str, Any]]:

@@ -183,7 +183,7 @@ TABLE: dict[str, Row] = {
         replace(CONFIG, r"learning_rate: 1\.0e-2", "learning_rate: 0.01"), NOTHING
     ),
     "the memory that rules ask for": Row(
-        replace("src/overopt/study/plan/memory.py", r"^_MODELS = \d+", "_MODELS = 999"), NOTHING
+        replace("src/overopt/study/plan/host_memory.py", r"^MODELS = \d+", "MODELS = 999"), NOTHING
     ),
     "a rule renamed": Row(
         replace("workflow/rules/best_of_n.smk", "^rule tilted:", "rule tilted_by_proxy:"), NOTHING

@@ -207,11 +207,13 @@ TRAINING = {
 SAMPLING = {
     *("policy.sampling", "policy.decoders", "policy.gpt2_decoder", "policy.preallocated_cache"),
     "policy.cache_decoder",
-    *("policy.left_padding", "policy.batch_size", "models.device", "randomness"),
+    *("policy.left_padding", "policy.batch_size", "config.sampling_batch"),
+    *("models.device", "randomness"),
 }
 SAMPLERS = {"policy.samplers", "config.policy"} | SAMPLING
 SCORING = {
     *("reward_model.scorer", "reward_model.scoring", "reward_model.published", "data.dialogue"),
+    "config.reward_model_batch",
     "models.device",
     *STATES,
 }
@@ -224,7 +226,7 @@ FILES_OF_THE_USER = {
 }
 REWARD_MODEL = {
     *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
-    *("config.reward_model", "config.model", *CELLS),
+    *("config.reward_model_batch", "config.reward_model", "config.model", *CELLS),
 }
 POOL = {"config.best_of_n", "theory.pool_table", *CELLS}
 STATISTICS = {
@@ -240,7 +242,7 @@ STATISTICS = {
     ),
     "randomness",
 }
-REPORT = {"report.pages", "report.html", "report.run_records", "report.summary"}
+REPORT = {"report.pages", "report.html", "report.run_records", "report.summary", "config.rules"}
 DEPENDENCIES = {
     "embedded_demonstrations": {
         *("data.world.demonstrations", "data.world.tokenizer", "data.splits", "randomness"),

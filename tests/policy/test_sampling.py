@@ -14,10 +14,11 @@ import yaml
 from scipy.stats import chisquare
 
 from library_twins import twin_of
+from overopt.config import sampling_batch
 from overopt.config.training import TransformerConfig
 from overopt.models.loading import build_policy
 from overopt.models.tokens import pad_right
-from overopt.policy import batch_size, decoders, gpt2_decoder, sampling
+from overopt.policy import decoders, gpt2_decoder, sampling
 from overopt.policy.batch_size import cache_bytes_per_token, sampling_batch_size
 from overopt.policy.sampling import Responses, responses_at, sample_responses
 
@@ -271,7 +272,7 @@ def test_a_batch_is_bounded_by_the_memory_of_its_cache(build_tiny_policy, monkey
     assert cache_bytes_per_token(policy) == 2 * 2 * 8 * 4
     assert sampling_batch_size(policy, 34) == 1024
     row = 34 * 128 + 28 * 11
-    monkeypatch.setattr(batch_size, "SAMPLING_BYTES", 10 * row + 1)
+    monkeypatch.setattr(sampling_batch, "SAMPLING_BYTES", 10 * row + 1)
     assert sampling_batch_size(policy, 34) == 10
     assert sampling_batch_size(policy, 68) == 5
     assert sampling_batch_size(policy, 10_000) == 1

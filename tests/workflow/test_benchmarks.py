@@ -24,6 +24,7 @@ from benchmarks.trl_environment import TRLEnvironment, default_cache  # noqa: E4
 from benchmarks.workflow import of_records  # noqa: E402
 
 from library_twins import twin_of  # noqa: E402
+from overopt.config.rules import ANALYSIS  # noqa: E402
 from overopt.models.loading import num_parameters  # noqa: E402
 from overopt.policy.sampling import sample_responses  # noqa: E402
 from overopt.theory.best_of_n import best_of_n_scores  # noqa: E402
@@ -223,7 +224,7 @@ def test_share_outside_the_science_comes_from_the_records(tmp_path: Path) -> Non
         }
         (tmp_path / f"{name}_run_record.json").write_text(json.dumps(record))
     found = of_records(tmp_path, {"snakemake_per_job": 2.0, "unrecorded_per_job": 4 / 3})
-    assert [row["stage"] for row in found["stages"]] == ["PPO", "analysis and report"]
+    assert [row["stage"] for row in found["stages"]] == ["PPO", ANALYSIS]
     assert found["stages"][0] == {
         "stage": "PPO",
         "jobs": 2,

@@ -12,9 +12,6 @@ STEPS
     fits      recalibrate, fit both forms, bootstrap over prompts and seeds
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule fits:
     input:
@@ -42,8 +39,7 @@ rule fits:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
+        **cost("fits"),
     params:
         config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
         code=code("fits"),

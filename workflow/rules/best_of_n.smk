@@ -15,9 +15,6 @@ STEPS
     tilted             weight it by exp(proxy / c): the highest proxy score at each KL
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule pool:
     input:
@@ -32,11 +29,7 @@ rule pool:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.pool(study, wildcards.policy_size)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.pool(study, wildcards.policy_size),
-        gres=lambda wildcards: one_gpu(study.policy_compute(wildcards.policy_size)),
+        **cost("pool"),
     params:
         config=lambda wildcards: as_param(
             job_settings.pool_settings(study, wildcards.policy_size)
@@ -64,10 +57,7 @@ rule pool_gold_scores:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.pool_gold_scores(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.pool_gold_scores(study),
-        gres=lambda wildcards: one_gpu(study.compute),
+        **cost("pool_gold_scores"),
     params:
         config=lambda wildcards: as_param(job_settings.pool_score_settings(study)),
         code=code("pool_gold_scores"),
@@ -94,12 +84,7 @@ rule best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
-        # An array of SLURM asks for what its first job does: so all ask for what the largest needs.
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(max(memory.best_of_n(study, s) for s in study.proxy_sizes)),
-        runtime=lambda wildcards, attempt: attempt
-        * max(run_time.best_of_n(study, s) for s in study.proxy_sizes),
-        gres=lambda wildcards: one_gpu(study.compute),
+        **cost("best_of_n"),
     params:
         config=lambda wildcards: as_param(
             job_settings.best_of_n_settings(
@@ -127,9 +112,7 @@ rule gold_ceiling:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(250),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.of_pool_table(study, 10, 1e-5),
+        **cost("gold_ceiling"),
     params:
         config=lambda wildcards: as_param(job_settings.gold_ceiling_settings(study)),
         code=code("gold_ceiling"),
@@ -153,10 +136,7 @@ rule tilted:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.of_pool_table(study, 190, 0.4e-3)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.of_pool_table(study, 10, 1e-5),
+        **cost("tilted"),
     params:
         config=lambda wildcards: "{}",
         code=code("tilted"),

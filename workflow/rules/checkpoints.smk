@@ -36,6 +36,8 @@ rule published_checkpoint:
     localrule: True
     conda:
         "../../envs/science.yaml"
+    resources:
+        **cost("published_checkpoint", is_local=True),
     params:
         config=lambda wildcards: as_param(study.checkpoints()[wildcards.checkpoint]),
         code=code("published_checkpoint"),

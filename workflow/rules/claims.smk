@@ -9,9 +9,6 @@ STEPS
     claims      test each claim on the bootstrap's versions; decide all together
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule claims:
     input:
@@ -27,8 +24,7 @@ rule claims:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
+        **cost("claims"),
     params:
         config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
         code=code("claims"),

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +27,7 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([str(SOURCE), *filter(None, [os.getenv("PYTHONPATH")])])
 )
 
+from overopt.config.compute import launcher
 from overopt.errors import UserError
 from overopt.jobs.file_list import FileList
 from overopt.jobs.left_in_queue import cancel_left_in_queue
@@ -33,6 +35,8 @@ from overopt.jobs.provenance import code_digest
 from overopt.jobs.stale_lock import clear_stale_lock
 from overopt.study import job_settings, paths
 from overopt.study.job_settings import as_param
+from overopt.study.plan.cost import Cell
+from overopt.study.plan.declared import declared
 from overopt.study.study import read_study
 
 if workflow.is_main_process and clear_stale_lock(Path(".snakemake")):
@@ -87,9 +91,47 @@ def code(script):
     return code_digest(REPO / "workflow" / "scripts" / f"{script}.py", SOURCE)
 
 
-def one_gpu(compute):
-    """What a job that samples or scores asks a cluster for: one GPU, or nothing."""
-    return "gpu:1" if compute.gpu else None
+@cache
+def declared_by(rule, policy_size, proxy_size, checkpoint):
+    """What the jobs of a rule declare that these wildcards name."""
+    cell = Cell(policy_size=policy_size, proxy_size=proxy_size, checkpoint=checkpoint)
+    return declared(study, rule, cell)
+
+
+def cost_of(rule, wildcards):
+    """What one job declares; once for all jobs that declare the same."""
+    names = ("policy_size", "proxy_size", "checkpoint")
+    return declared_by(rule, *(wildcards.get(name, "") for name in names))
+
+
+def cost(rule, is_local=False):
+    """The resources that a rule asks for, memory and time more with each attempt.
+
+    On a cluster, two Snakemakes of their own start a job's script, and take memory too.
+    """
+    snakemakes = 0 if is_local or workflow.local_exec else 400
+
+    def mem_mb(wildcards, attempt):
+        return attempt * (cost_of(rule, wildcards).memory_mb + snakemakes)
+
+    def runtime(wildcards, attempt):
+        return attempt * cost_of(rule, wildcards).run_time
+
+    return {
+        "mem_mb": mem_mb,
+        "runtime": runtime,
+        "gres": lambda wildcards: cost_of(rule, wildcards).compute.gres,
+    }
+
+
+def processes(rule):
+    """The processes of each of a rule's jobs, which train together."""
+    return lambda wildcards: cost_of(rule, wildcards).compute.num_processes
+
+
+def launch(rule):
+    """What starts the script of each of a rule's jobs: Python, or that in several processes."""
+    return lambda wildcards: launcher(cost_of(rule, wildcards).compute)
 
 
 def kept(name, path):
@@ -166,11 +208,6 @@ def proxy_rm_metrics(wildcards):
         in_results(f"{paths.proxy_rm_folder(proxy_rm)}/metrics.json")
         for proxy_rm in study.proxy_rms()
     ]
-
-
-def with_snakemake(megabytes):
-    """Memory of a job where it runs: on a cluster, two Snakemakes of their own start its script."""
-    return megabytes + (0 if workflow.local_exec else 400)
 
 
 def main_curve_files(wildcards):

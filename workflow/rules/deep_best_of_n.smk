@@ -10,9 +10,6 @@ STEPS
     deep_best_of_n   score all by one proxy RM, and by gold those that the estimate reads
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule deep_pool:
     input:
@@ -27,11 +24,7 @@ rule deep_pool:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.deep_pool(study, wildcards.policy_size)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.deep_pool(study, wildcards.policy_size),
-        gres=lambda wildcards: one_gpu(study.policy_compute(wildcards.policy_size)),
+        **cost("deep_pool"),
     params:
         config=lambda wildcards: as_param(
             job_settings.deep_pool_settings(study, wildcards.policy_size)
@@ -59,10 +52,7 @@ rule deep_best_of_n:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.deep_best_of_n(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.deep_best_of_n(study),
-        gres=lambda wildcards: one_gpu(study.compute),
+        **cost("deep_best_of_n"),
     params:
         config=lambda wildcards: as_param(
             job_settings.deep_best_of_n_settings(

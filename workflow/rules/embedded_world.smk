@@ -13,9 +13,6 @@ STEPS
     feature_correlations   what every reward model has learned of the hidden utility
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule demonstrations:
     output:
@@ -29,9 +26,7 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.demonstrations(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
+        **cost("demonstrations"),
     params:
         config=lambda wildcards: as_param(job_settings.demonstration_settings(study)),
         code=code("embedded_demonstrations"),
@@ -55,9 +50,7 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.human_comparisons(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
+        **cost("human_comparisons"),
     params:
         config=lambda wildcards: as_param(
             job_settings.embedded_comparison_settings(study)
@@ -85,10 +78,7 @@ rule feature_correlations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.of_pool_table(study, 210, 1e-3)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.of_pool_table(study, 10, 1e-5),
+        **cost("feature_correlations"),
     params:
         config=lambda wildcards: "{}",
         code=code("feature_correlations"),

@@ -16,8 +16,6 @@ STEPS
 Names, titles and places in the report: overopt.figures.catalog. Captions: workflow/report/.
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
 from overopt.figures.catalog import FIGURES, TABLES
 from overopt.study.figure_settings import (
     figure_settings,
@@ -85,9 +83,7 @@ rule figures:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.figures(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.figures(study),
+        **cost("figures"),
     params:
         config=lambda wildcards: as_param(figure_settings(study)),
         code=code("figures"),
@@ -113,8 +109,7 @@ rule table_01:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(145),
-        runtime=lambda wildcards, attempt: attempt * 10,
+        **cost("table_01"),
     params:
         config=lambda wildcards: as_param(table_01_settings(study)),
         code=code("table_01"),
@@ -140,10 +135,7 @@ rule table_02:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.of_pool_table(study, 160, 1e-3)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.of_pool_table(study, 10, 1e-5),
+        **cost("table_02"),
     params:
         config=lambda wildcards: as_param(table_02_settings(study)),
         code=code("table_02"),

@@ -11,9 +11,6 @@ STEPS
     forms   fit, predict, compare, in every bootstrap replicate
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule forms:
     input:
@@ -29,8 +26,7 @@ rule forms:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.forms(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.forms(study),
+        **cost("forms"),
     params:
         config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
         code=code("forms"),

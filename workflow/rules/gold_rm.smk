@@ -10,10 +10,6 @@ STEPS
     gold_rm   fit the pairwise likelihood of the human choices; measure it on held-out prompts
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-from overopt.config.compute import launcher
-
 
 rule gold_rm:
     input:
@@ -29,13 +25,10 @@ rule gold_rm:
     priority: 100
     conda:
         "../../envs/science.yaml"
-    threads: lambda wildcards: study.gold_rm_compute().num_processes
+    threads: processes("gold_rm")
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.gold_rm(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
-        launch=lambda wildcards: launcher(study.gold_rm_compute()),
-        gres=lambda wildcards: study.gold_rm_compute().gres,
+        **cost("gold_rm"),
+        launch=launch("gold_rm"),
     params:
         config=lambda wildcards: as_param(job_settings.gold_rm_settings(study)),
         code=code("train_gold_rm"),

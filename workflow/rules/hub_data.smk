@@ -10,7 +10,6 @@ STEPS
     hub_data   fetch, read each data set in its own schema, write both files
 """
 
-from overopt.study.plan import memory
 from overopt.data.hub.local_files import local_files
 
 
@@ -30,7 +29,7 @@ rule hub_data:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * memory.hub_data(study),
+        **cost("hub_data", is_local=True),
     params:
         config=lambda wildcards: as_param(job_settings.hub_settings(study)),
         code=code("hub_data"),

@@ -12,9 +12,6 @@ STEPS
     human_comparisons   keep the comparisons of the reward-modelling parts
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule demonstrations:
     input:
@@ -31,9 +28,7 @@ rule demonstrations:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.demonstrations(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.demonstrations(study),
+        **cost("demonstrations"),
     params:
         config=lambda wildcards: as_param(job_settings.demonstration_settings(study)),
         code=code("file_demonstrations"),
@@ -58,9 +53,7 @@ rule human_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.human_comparisons(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.human_comparisons(study),
+        **cost("human_comparisons"),
     params:
         config=lambda wildcards: "{}",
         code=code("file_comparisons"),

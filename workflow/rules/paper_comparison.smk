@@ -9,9 +9,6 @@ STEPS
     paper_comparison   bootstrap the trends, read the paper's values, compare
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 from overopt.jobs.provenance import file_sha256
 
 
@@ -27,8 +24,7 @@ rule paper_comparison:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(memory.fits(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.fits(study),
+        **cost("paper_comparison"),
     params:
         config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
         code=code("paper_comparison"),

@@ -9,10 +9,6 @@ STEPS
     policy   train a language model on the demonstrations; loss on the response only
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-from overopt.config.compute import launcher
-
 
 rule policy:
     input:
@@ -28,14 +24,10 @@ rule policy:
     priority: 100
     conda:
         "../../envs/science.yaml"
-    threads: lambda wildcards: study.policy_compute(wildcards.policy_size).num_processes
+    threads: processes("policy")
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.policy(study, wildcards.policy_size)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.policy(study, wildcards.policy_size),
-        launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
-        gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
+        **cost("policy"),
+        launch=launch("policy"),
     params:
         config=lambda wildcards: as_param(
             job_settings.policy_settings(study, wildcards.policy_size)

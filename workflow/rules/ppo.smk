@@ -10,10 +10,6 @@ STEPS
     ppo   optimize by PPO; every so many iterations measure KL, proxy and gold on held-out prompts
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-from overopt.config.compute import launcher
-
 
 rule ppo:
     input:
@@ -36,14 +32,10 @@ rule ppo:
     priority: 30
     conda:
         "../../envs/science.yaml"
-    threads: lambda wildcards: study.policy_compute(wildcards.policy_size).num_processes
+    threads: processes("ppo")
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.ppo(study, wildcards.policy_size)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.ppo(study, wildcards.policy_size),
-        launch=lambda wildcards: launcher(study.policy_compute(wildcards.policy_size)),
-        gres=lambda wildcards: study.policy_compute(wildcards.policy_size).gres,
+        **cost("ppo"),
+        launch=launch("ppo"),
     params:
         config=lambda wildcards: as_param(
             job_settings.ppo_settings(study, paths.run_at("ppo", wildcards))

@@ -11,10 +11,6 @@ STEPS
     proxy_rm   fit the gold labels; measure loss, accuracy and temperature on held-out prompts
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-from overopt.config.compute import launcher
-
 
 rule backbone:
     input:
@@ -32,14 +28,10 @@ rule backbone:
         "<results>/logs/backbone_{proxy_size}_seed-{seed}.log",
     conda:
         "../../envs/science.yaml"
-    threads: lambda wildcards: study.proxy_compute(wildcards.proxy_size).num_processes
+    threads: processes("backbone")
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.backbone(study, wildcards.proxy_size)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.backbone(study, wildcards.proxy_size),
-        launch=lambda wildcards: launcher(study.proxy_compute(wildcards.proxy_size)),
-        gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
+        **cost("backbone"),
+        launch=launch("backbone"),
     params:
         config=lambda wildcards: as_param(
             job_settings.backbone_settings(
@@ -69,14 +61,10 @@ rule proxy_rm:
     priority: 60
     conda:
         "../../envs/science.yaml"
-    threads: lambda wildcards: study.proxy_compute(wildcards.proxy_size).num_processes
+    threads: processes("proxy_rm")
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.proxy_rm(study, wildcards.proxy_size)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.proxy_rm(study, wildcards.proxy_size),
-        launch=lambda wildcards: launcher(study.proxy_compute(wildcards.proxy_size)),
-        gres=lambda wildcards: study.proxy_compute(wildcards.proxy_size).gres,
+        **cost("proxy_rm"),
+        launch=launch("proxy_rm"),
     params:
         config=lambda wildcards: as_param(
             job_settings.proxy_rm_settings(study, paths.proxy_rm_at(wildcards))

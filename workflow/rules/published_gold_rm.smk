@@ -9,9 +9,6 @@ STEPS
     gold_rm   copy it; measure it on held-out human comparisons
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule gold_rm:
     input:
@@ -28,10 +25,7 @@ rule gold_rm:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.gold_rm(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.gold_rm(study),
-        gres=lambda wildcards: one_gpu(study.compute),
+        **cost("gold_rm"),
     params:
         config=lambda wildcards: as_param(
             job_settings.published_gold_rm_settings(study)

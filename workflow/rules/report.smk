@@ -57,8 +57,7 @@ rule report_tables:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(150),
-        runtime=lambda wildcards, attempt: attempt * 10,
+        **cost("report_tables"),
     params:
         code=code("report_tables"),
         templates=REPORT_TEMPLATES,
@@ -87,8 +86,7 @@ rule report_run:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * with_snakemake(150),
-        runtime=lambda wildcards, attempt: attempt * 10,
+        **cost("report_run"),
     params:
         config=lambda wildcards: as_param(study),
         code=code("report_run"),

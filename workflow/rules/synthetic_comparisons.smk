@@ -11,9 +11,6 @@ STEPS
     synthetic_comparisons   score both with the gold RM; the higher score is chosen, always
 """
 
-from overopt.study.plan import memory
-from overopt.study.plan import run_time
-
 
 rule synthetic_responses:
     input:
@@ -28,10 +25,7 @@ rule synthetic_responses:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.synthetic_responses(study)),
-        runtime=lambda wildcards, attempt: attempt * run_time.synthetic_responses(study),
-        gres=lambda wildcards: one_gpu(study.policy_compute(study.comparison_policy)),
+        **cost("synthetic_responses"),
     params:
         config=lambda wildcards: as_param(
             job_settings.synthetic_response_settings(study)
@@ -58,11 +52,7 @@ rule synthetic_comparisons:
     conda:
         "../../envs/science.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * with_snakemake(memory.synthetic_comparisons(study)),
-        runtime=lambda wildcards, attempt: attempt
-        * run_time.synthetic_comparisons(study),
-        gres=lambda wildcards: one_gpu(study.compute),
+        **cost("synthetic_comparisons"),
     params:
         config=lambda wildcards: as_param(job_settings.label_settings(study)),
         code=code("synthetic_comparisons"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 NUM_BYTES = 256
+SMALLEST_VOCABULARY = NUM_BYTES + len(SPECIAL_TOKENS)
 
 
 def train_bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:

@@ -13,45 +13,20 @@ from typing import Any
 
 import pandas as pd
 
-Record = dict[str, Any]
+from overopt.config.rules import stage_of
 
-# Scripts by stage; any other script is analysis.
-STAGES = {
-    "embedded_demonstrations.py": "human data",
-    "embedded_comparisons.py": "human data",
-    "file_demonstrations.py": "human data",
-    "file_comparisons.py": "human data",
-    "train_gold_rm.py": "gold RM",
-    "synthetic_responses.py": "synthetic comparisons",
-    "synthetic_comparisons.py": "synthetic comparisons",
-    "train_proxy_rm.py": "proxy RMs",
-    "pool.py": "best-of-n",
-    "pool_gold_scores.py": "best-of-n",
-    "best_of_n.py": "best-of-n",
-    "tilted.py": "best-of-n",
-    "gold_ceiling.py": "best-of-n",
-    "deep_pool.py": "deep best-of-n",
-    "deep_best_of_n.py": "deep best-of-n",
-    "ppo.py": "PPO",
-}
-ANALYSIS = "fits, claims, figures, report"
+Record = dict[str, Any]
 
 
 def read_records(results: Path) -> list[Record]:
-    """Every run record below the folder of a study, each with its `stage`.
+    """Every run record below the folder of a study, each with its `stage` (`config.rules`)."""
+    return [_read(path, results) for path in sorted(results.rglob("*record.json"))]
 
-    Language-model jobs count as policies or as proxy RMs by the folder they wrote to.
-    """
-    records = []
-    for path in sorted(results.rglob("*record.json")):
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-        if record["rule_script"] == "train_language_model.py":
-            is_backbone = path.is_relative_to(results / "backbones")
-            stage = "proxy RMs" if is_backbone else "policies"
-        else:
-            stage = STAGES.get(record["rule_script"], ANALYSIS)
-        records.append(record | {"stage": stage})
-    return records
+
+def _read(path: Path, results: Path) -> Record:
+    record: Record = json.loads(path.read_text(encoding="utf-8"))
+    made = path.relative_to(results).as_posix()
+    return record | {"stage": stage_of(record["rule_script"], made)}
 
 
 def costs(results: Path) -> pd.DataFrame:

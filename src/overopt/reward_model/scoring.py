@@ -6,13 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from overopt.config.reward_model_batch import SCORING_BATCH, SCORING_BATCH_ON_GPU
 from overopt.models.architecture import FILLER_ID, RewardModel, score_head
 from overopt.models.hidden_states import states_at_ends
 from overopt.models.tokens import pad_right
-
-BATCH_SIZE = 128
-"""Sequences per forward pass; 512 fall out of the processor's cache and take half as long again."""
-BATCH_SIZE_ON_GPU = 256
 
 
 def score_batch(
@@ -44,7 +41,7 @@ def score_sequences(
     """
     device = reward_model.device
     if batch_size is None:
-        batch_size = BATCH_SIZE_ON_GPU if device.type == "cuda" else BATCH_SIZE
+        batch_size = SCORING_BATCH_ON_GPU if device.type == "cuda" else SCORING_BATCH
     rows_of = dict.fromkeys(map(tuple, sequences), 0)
     distinct = sorted(rows_of, key=lambda sequence: (len(sequence), sequence))
     rows_of.update((sequence, row) for row, sequence in enumerate(distinct))

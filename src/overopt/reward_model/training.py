@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from overopt.config.reward_model import RewardModelSettings
+from overopt.config.reward_model_batch import comparisons_per_batch
 from overopt.errors import UserError
 from overopt.jobs.job import Job
 from overopt.jobs.outputs import STATE_FILE
@@ -77,11 +78,10 @@ def train_on_comparisons(
 ) -> np.ndarray:
     """Fit a reward model; the loss of every step (nats per comparison).
 
-    Small data sets take smaller batches (a sixteenth of the data, at least 8), so that there are
-    steps enough to leave chance level.
+    Small data sets take smaller batches (`comparisons_per_batch`).
     """
     optimization = settings.optimization
-    batch_size = min(optimization.batch_size, max(8, len(comparisons) // 16))
+    batch_size = comparisons_per_batch(optimization.batch_size, len(comparisons))
     ids, lengths = _side_by_side(comparisons)
     batches = length_bucketed_batches(
         lengths.amax(0).numpy(),

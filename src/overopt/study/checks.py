@@ -17,13 +17,17 @@ from overopt.config.model import CheckpointConfig
 from overopt.config.policy import SAMPLERS, BackboneConfig
 from overopt.config.reward_model import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
 from overopt.config.training import TextConfig
+from overopt.data.bpe import NUM_BYTES, SMALLEST_VOCABULARY
 from overopt.data.hub.local_files import MAX_FILES, files_of
 from overopt.data.splits import assign_split
 from overopt.data.world.prompts import all_prompts
+from overopt.data.world.vocabulary import MAX_PROMPT_TOKENS, MAX_RESPONSE_TOKENS
 
-EMBEDDED_TEXT = {"max_prompt_tokens": 10, "max_response_tokens": 24}
+EMBEDDED_TEXT = {
+    "max_prompt_tokens": MAX_PROMPT_TOKENS,
+    "max_response_tokens": MAX_RESPONSE_TOKENS,
+}
 """Lengths of the embedded world's texts, in tokens."""
-SMALLEST_VOCABULARY = 259
 MAX_CELLS = 100_000
 """Of one sweep; Snakemake takes minutes to plan as many jobs."""
 DataConfig = EmbeddedDataConfig | FileDataConfig | HubDataConfig
@@ -274,7 +278,8 @@ def _check_vocabulary(size: int) -> Iterator[str]:
     if size < SMALLEST_VOCABULARY:
         yield (
             f"data.vocabulary_size: {size} is too small; byte-level BPE needs "
-            f"256 bytes and 3 special tokens, so give at least {SMALLEST_VOCABULARY}"
+            f"{NUM_BYTES} bytes and {SMALLEST_VOCABULARY - NUM_BYTES} special tokens, so give at "
+            f"least {SMALLEST_VOCABULARY}"
         )
 
 

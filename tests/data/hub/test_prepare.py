@@ -23,7 +23,8 @@ from overopt.data.jsonl import read_comparisons, read_demonstrations
 from overopt.errors import UserError
 from overopt.jobs.job import Job
 from overopt.study import job_settings
-from overopt.study.plan import memory
+from overopt.study.plan.cost import Cell
+from overopt.study.plan.declared import declared
 from overopt.study.study import Study, read_study
 from workflow_example import ROOT, copy_of_repository, environment, snakemake
 
@@ -561,6 +562,10 @@ def test_the_files_of_a_folder_are_its_card_and_its_data(tmp_path: Path) -> None
     assert files_of(str(tmp_path), "b") == [str(tmp_path / name) for name in (whole[0], whole[2])]
 
 
+def megabytes(study: Study, rule: str) -> int:
+    return declared(study, rule, Cell()).memory_mb
+
+
 def test_memory_is_estimated_before_the_data_is_read_and_known_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -568,12 +573,12 @@ def test_memory_is_estimated_before_the_data_is_read_and_known_after(
     write_jsonl(tmp_path / "set/train.jsonl", ROWS * 10_000)
     of_hub = study_of(tmp_path, comparisons={"dataset": "some/set", "revision": COMMIT})
     of_folder = study_of(tmp_path, comparisons={"dataset": str(tmp_path / "set")})
-    before = [memory.demonstrations(study) for study in (of_hub, of_folder)]
-    assert before[0] > before[1] > memory.hub_data(of_folder) > 350
+    before = [megabytes(study, "demonstrations") for study in (of_hub, of_folder)]
+    assert before[0] > before[1] > megabytes(of_folder, "hub_data") > 350
     for name in ("comparisons", "demonstrations"):
         write_jsonl(tmp_path / f"results/human/data/hub/{name}.jsonl", ROWS)
-    after = [memory.demonstrations(study) for study in (of_hub, of_folder)]
-    assert after[0] == after[1] == memory.human_comparisons(of_hub) < before[1]
+    after = [megabytes(study, "demonstrations") for study in (of_hub, of_folder)]
+    assert after[0] == after[1] == megabytes(of_hub, "human_comparisons") < before[1]
 
 
 def test_dvc_keeps_what_was_read_and_depends_on_the_folder(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What a study will take: against what studies took, and against counts by hand."""
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,17 @@ from typer.testing import CliRunner
 
 from overopt.cli import app
 from overopt.config.compute import ComputeConfig as Compute
+from overopt.config.sampling_batch import LARGEST_BATCH_ON_GPU
+from overopt.data.world.vocabulary import VOCABULARY
 from overopt.errors import UserError
-from overopt.study.plan import gpu_memory, job_seconds
-from overopt.study.plan.job_disk import Disk
-from overopt.study.plan.jobs import Cost, PlannedJob, planned_jobs
-from overopt.study.plan.machines import A100, CORE, Gpus, forward_flops
+from overopt.study.plan import plan_text
+from overopt.study.plan.cost import Cell, Cost, Disk
+from overopt.study.plan.costs import COSTS
+from overopt.study.plan.jobs import PlannedJob, planned_jobs
+from overopt.study.plan.machines import A100, CORE, SNAKEMAKE_SECONDS, Gpus, forward_flops
 from overopt.study.plan.plan_text import describe_plan
 from overopt.study.plan.shapes import KNOWN_SHAPES, ModelShape, policy_shape, shape_of_folder
-from overopt.study.plan.sizes import training_bytes
+from overopt.study.plan.sizes import drawn_at_once, training_bytes
 from overopt.study.plan.summary import RulePlan, by_rule, critical_path
 from overopt.study.plan.texts import Texts
 from overopt.study.study import Study, read_study
@@ -40,6 +45,10 @@ def study_of(name: str) -> Study:
 
 def plan_of(study: Study) -> dict[str, RulePlan]:
     return {plan.rule: plan for plan in by_rule(planned_jobs(study))}
+
+
+def cost(study: Study, rule: str, cell: Cell) -> Cost:
+    return COSTS[rule](study, cell, A100)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -153,7 +162,7 @@ def test_training_memory_by_hand() -> None:
 
 
 def job(name: str, seconds: float, *needs: str) -> PlannedJob:
-    return PlannedJob(name, name, Cost(seconds, 0, 0.0, 100, Disk(1.0)), needs)
+    return PlannedJob(name, name, Cost(seconds, 100, Disk(1.0)), needs)
 
 
 def test_critical_path_is_the_longest_chain() -> None:
@@ -178,10 +187,12 @@ def test_what_is_not_kept_is_temporary() -> None:
 
 def test_more_data_and_larger_models_take_longer() -> None:
     study = study_of("default")
-    by_size = [job_seconds.best_of_n(study, size) for size in study.proxy_sizes]
+    by_size = [cost(study, "best_of_n", Cell("", size)).seconds for size in study.proxy_sizes]
     assert by_size == sorted(by_size)
-    assert job_seconds.proxy_rm(study, "s7", 2000, 1) < job_seconds.proxy_rm(study, "s7", 2000, 4)
-    assert gpu_memory.ppo(study, "small", "s7") < gpu_memory.ppo(study, "large", "s7")
+    once, again = (cost(study, "proxy_rm", Cell("", "s7", 2000, epochs)) for epochs in (1, 4))
+    assert once.seconds < again.seconds
+    small, large = (cost(study, "ppo", Cell(size, "s7")) for size in ("small", "large"))
+    assert small.gpu_bytes < large.gpu_bytes
 
 
 def test_command_prints_a_table_with_totals() -> None:
@@ -195,3 +206,69 @@ def test_command_refuses_an_unknown_gpu() -> None:
     done = CliRunner().invoke(app, ["plan", "--gpu", "tpu"])
     assert done.exit_code == 1
     assert "--gpu: tpu is not known; expected one of a100, h100" in done.output
+
+
+# The plan prints the constants that it uses, and counts as the jobs do.
+
+
+def gpu_compute(**keys: Any) -> Compute:
+    return Compute(gpu=True, precision="bf16", **keys)
+
+
+def test_texts_print_the_constants_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of("test")
+    assert f"({CORE.training_rate / 1e9:.0f} GFLOP/s in training)" in describe_plan(study, A100)
+    faster = dataclasses.replace(CORE, training_rate=123e9)
+    monkeypatch.setattr(plan_text, "CORE", faster)
+    monkeypatch.setattr(plan_text, "SNAKEMAKE_SECONDS", 7.5)
+    text = describe_plan(study, A100)
+    assert "(123 GFLOP/s in training)" in text
+    assert "another 7.5 CPU seconds a job" in text
+
+
+def test_seconds_beside_a_job_are_those_measured_and_those_of_the_docs() -> None:
+    measured = json.loads((ROOT / "benchmarks/results.json").read_text())["workflow"]["tiny_study"]
+    beside = measured["snakemake_per_job"] + measured["unrecorded_per_job"]
+    assert SNAKEMAKE_SECONDS == round(beside, 1)
+    docs = [(ROOT / "README.md").read_text(), (ROOT / "docs" / "planning.md").read_text()]
+    told = re.findall(r"another ([\d.]+) CPU seconds a job", " ".join(" ".join(docs).split()))
+    assert told and set(map(float, told)) == {SNAKEMAKE_SECONDS}
+
+
+def test_batches_on_a_gpu_are_those_of_the_sampler() -> None:
+    shape = ModelShape(64, 2, vocabulary_size=100, intermediate_size=256)
+    many = TEXTS.times(1e6)
+    assert drawn_at_once(shape, gpu_compute(), many) == LARGEST_BATCH_ON_GPU == 8192
+    large = KNOWN_SHAPES["EleutherAI/pythia-6.9b"]
+    assert 1 <= drawn_at_once(large, gpu_compute(), many) < 8192
+    # Its batches need so many steps, each with the weights and the starts of kernels.
+    on = Gpus(A100, gpu_compute())
+    halved = dataclasses.replace(on, sampling_layer=on.sampling_layer / 2)
+    num_steps = many.number / 8192 * many.longest_response
+    launches = num_steps * shape.num_layers * on.sampling_layer / 2
+    saved = on.sampling(shape, many) - halved.sampling(shape, many)
+    assert saved == pytest.approx(launches)
+
+
+@pytest.mark.parametrize("rule", ["pool", "pool_gold_scores", "best_of_n", "deep_best_of_n"])
+def test_pools_and_scores_are_fp32_whatever_trainings_are(rule: str) -> None:
+    config = yaml.safe_load((ROOT / "config" / "gpu.yaml").read_text())
+    costs = []
+    for precision in ("fp32", "bf16"):
+        config["compute"]["precision"] = precision
+        costs.append(cost(read_study(config), rule, Cell("small", "s1")))
+    assert costs[0].seconds == costs[1].seconds
+    assert costs[0].gpu_bytes == costs[1].gpu_bytes
+
+
+def test_jobs_that_score_run_where_their_rules_ask_for() -> None:
+    config = config_of("default")
+    config["proxy_sizes"]["s7"]["compute"] = {"gpu": True}
+    study = read_study(config)
+    assert cost(study, "proxy_rm", Cell("", "s7", 2000, 1)).num_gpus == 1
+    # `compute.gpu` of the study decides for scores; the plan took that of the size.
+    assert cost(study, "best_of_n", Cell("small", "s7")).num_gpus == 0
+
+
+def test_the_vocabulary_is_the_worlds() -> None:
+    assert policy_shape(study_of("test"), "small").vocabulary_size == len(VOCABULARY)

@@ -1,28 +1,38 @@
-"""On what each kind of job runs, by `compute`. Training alone takes several processes."""
+"""
+On what each kind of job runs, by `compute`.
+
+Training alone takes several processes. Scores and pools are fp32 whatever
+`precision` says (docs/gpu.md); jobs that score ask for a GPU by the study's own `compute.gpu`.
+"""
 
 from overopt.config.compute import ComputeConfig
 from overopt.study.study import Study
 
 
-def policy_compute(study: Study, policy_size: str, *, alone: bool = False) -> ComputeConfig:
-    """Of jobs with this policy; `alone`: of those that sample, in one process."""
-    return _in_one_process(study.policy_compute(policy_size), alone)
+def sampling_compute(study: Study, policy_size: str) -> ComputeConfig:
+    """What a job runs on that samples a policy which stays as it is."""
+    return in_fp32(alone(study.policy_compute(policy_size)))
 
 
-def proxy_compute(study: Study, proxy_size: str, *, alone: bool = False) -> ComputeConfig:
-    """Of proxy RMs of this size; `alone`: of scoring by them, in one process."""
-    return _in_one_process(study.proxy_compute(proxy_size), alone)
+def proxy_scoring_compute(study: Study, proxy_size: str) -> ComputeConfig:
+    """What a job runs on that scores by proxy RMs of this size."""
+    return _scoring(study, study.proxy_compute(proxy_size))
 
 
-def gold_compute(study: Study, *, alone: bool = False) -> ComputeConfig:
-    """Of the gold RM; `alone`: of scoring by it, in one process."""
-    return _in_one_process(study.gold_rm_compute(), alone)
+def gold_scoring_compute(study: Study) -> ComputeConfig:
+    """What a job runs on that scores by the gold RM."""
+    return _scoring(study, study.gold_rm_compute())
 
 
-def num_gpus(compute: ComputeConfig) -> int:
-    """GPUs of a job: one a process."""
-    return compute.num_processes if compute.gpu else 0
+def alone(compute: ComputeConfig) -> ComputeConfig:
+    """The same in one process."""
+    return compute.model_copy(update={"num_processes": 1})
 
 
-def _in_one_process(compute: ComputeConfig, alone: bool) -> ComputeConfig:
-    return compute.model_copy(update={"num_processes": 1}) if alone else compute
+def in_fp32(compute: ComputeConfig) -> ComputeConfig:
+    """The same in full precision."""
+    return compute.model_copy(update={"precision": "fp32"})
+
+
+def _scoring(study: Study, compute: ComputeConfig) -> ComputeConfig:
+    return in_fp32(alone(compute)).model_copy(update={"gpu": study.compute.gpu})

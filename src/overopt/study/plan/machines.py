@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from overopt.config.compute import ComputeConfig
-from overopt.study.plan.compute import num_gpus
+from overopt.config.reward_model_batch import SCORING_BATCH_ON_GPU
 from overopt.study.plan.shapes import ModelShape
+from overopt.study.plan.sizes import cache_bytes, drawn_at_once, weights_bytes
 from overopt.study.plan.texts import Texts
 
 
@@ -140,8 +141,6 @@ class Gpus:
     sampling_layer: float = 2e-4
     text: float = 1e-4
     start: float = 60.0
-    max_batch: int = 1024
-    reading_batch: int = 256
 
     def training(
         self, shape: ModelShape, texts: Texts, num_steps: float, num_logits: float = 0.0
@@ -155,44 +154,36 @@ class Gpus:
 
     def reading(self, shape: ModelShape, texts: Texts, num_logits: float = 0.0) -> float:
         """A forward pass over whole sequences."""
-        num_batches = math.ceil(texts.number / self.reading_batch / self._num_gpus)
+        num_batches = math.ceil(texts.number / SCORING_BATCH_ON_GPU / self.compute.num_processes)
         launches = num_batches * shape.num_layers * self.sampling_layer
         return launches + self._at_peak(forward_flops(shape, texts, num_logits), self.reading_share)
 
     def sampling(self, shape: ModelShape, texts: Texts) -> float:
-        """Each step reads the weights once a batch and each row's cache; batches fill the memory.
+        """Each step reads the weights once a batch, and each row's cache.
 
         A batch runs to its longest response.
         """
-        weights = self.bytes_per_number * shape.num_parameters
-        cache = 2 * self.bytes_per_number * shape.num_layers * shape.hidden_size
-        room = max(0.9 * self.model.memory - weights, 0) / (
-            cache * (texts.prompt_tokens + texts.longest_response)
-        )
-        batch = max(1, min(self.max_batch, int(room)))
+        batch = drawn_at_once(shape, self.compute, texts)
         num_steps = texts.number / batch * texts.longest_response
-        read = num_steps * weights + texts.num_response_tokens * texts.length * cache
+        cache = texts.num_response_tokens * texts.length * cache_bytes(shape, self.compute)
+        read = num_steps * weights_bytes(shape, self.compute) + cache
         launches = num_steps * shape.num_layers * self.sampling_layer
         flops = forward_flops(shape, texts, texts.num_response_tokens)
         memory = read / (self.model.bandwidth * self.bandwidth_share)
-        return (launches + memory) / self._num_gpus + self._at_peak(flops, self.reading_share)
-
-    @property
-    def bytes_per_number(self) -> int:
-        """Of weights and cache in memory."""
-        return 2 if self.compute.precision == "bf16" else 4
-
-    @property
-    def _num_gpus(self) -> int:
-        return max(1, num_gpus(self.compute))
+        return (launches + memory) / self.compute.num_processes + self._at_peak(
+            flops, self.reading_share
+        )
 
     def _at_peak(self, flops: float, share: float) -> float:
         is_bf16 = self.compute.precision == "bf16"
         peak = self.model.bf16_peak if is_bf16 else self.model.fp32_peak
-        return flops / (self._num_gpus * share * peak)
+        return flops / (self.compute.num_processes * share * peak)
 
 
 CORE = CpuCore()
+SNAKEMAKE_SECONDS = 0.2
+"""CPU seconds that Snakemake, and the start and end of a process, take beside each job: measured on
+the tiny study (docs/performance.md)."""
 
 
 def machine(compute: ComputeConfig, gpu: GpuModel = A100) -> Machine:

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 from overopt.config.compute import ComputeConfig
 from overopt.study.plan.jobs import PlannedJob, planned_jobs
-from overopt.study.plan.machines import GpuModel, Gpus
+from overopt.study.plan.machines import CORE, SNAKEMAKE_SECONDS, GpuModel, Gpus
 from overopt.study.plan.shapes import require_known_shapes
 from overopt.study.plan.summary import RulePlan, by_rule, critical_path
 from overopt.study.plan.texts import ASSUMED_SHARE
 from overopt.study.study import Study
 
-CPU_ASSUMPTIONS = (
-    "CPU: one core a job, at the speed of the machine of docs/planning.md (58 GFLOP/s in training)",
-)
 _HEAD = (
     f"{'rule':<22} {'jobs':>6} {'each':>9} {'in all':>9} {'GPUs':>4} {'RAM':>8}"
     f" {'of a GPU':>8} {'kept':>8} {'temporary':>9}"
@@ -69,7 +66,9 @@ def _totals(
 def _assumptions(study: Study, rules: Sequence[RulePlan], gpu: GpuModel) -> list[str]:
     texts = []
     if any(not plan.num_gpus for plan in rules):
-        texts += CPU_ASSUMPTIONS
+        rate = f"{CORE.training_rate / 1e9:.0f} GFLOP/s in training"
+        machine = f"the machine of docs/planning.md ({rate})"
+        texts.append(f"CPU: one core a job, at the speed of {machine}")
     if any(plan.num_gpus for plan in rules):
         on = Gpus(gpu, ComputeConfig())
         texts += [
@@ -81,7 +80,7 @@ def _assumptions(study: Study, rules: Sequence[RulePlan], gpu: GpuModel) -> list
         ]
     if not study.is_embedded:
         texts.append(f"texts are on average {ASSUMED_SHARE:.0%} of the limits of `text`")
-    texts.append("Snakemake itself takes 1.2 CPU seconds a job beside (measured)")
+    texts.append(f"Snakemake takes another {SNAKEMAKE_SECONDS} CPU seconds a job (measured)")
     texts.append("PPO runs to its last iteration: less where it reaches stop_kl before")
     return texts
 

@@ -7,11 +7,9 @@ from typing import Any
 
 from overopt.config.data import EmbeddedDataConfig
 from overopt.config.model import CheckpointConfig, ModelConfig
+from overopt.data.world.vocabulary import VOCABULARY
 from overopt.errors import UserError
 from overopt.study.study import Study
-
-WORLD_VOCABULARY = 176
-"""Words of the embedded world's tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,12 @@ def gold_shape(study: Study) -> ModelShape:
     return _shape(study, study.gold_rm if backbone is None else study.policies[backbone])
 
 
+def largest_proxy(study: Study) -> ModelShape:
+    """Shape of the proxy RMs with most parameters."""
+    shapes = [proxy_shape(study, size) for size in study.proxy_sizes]
+    return max(shapes, key=lambda shape: shape.num_parameters)
+
+
 def require_known_shapes(study: Study) -> None:
     """Raise UserError where the size of a checkpoint would have to be assumed."""
     models: dict[str, CheckpointConfig] = {"gold_rm": study.gold_rm}
@@ -102,7 +106,7 @@ def _shape(study: Study, model: CheckpointConfig) -> ModelShape:
             hidden_size=model.shape.hidden_size,
             num_layers=model.shape.num_layers,
             vocabulary_size=(
-                WORLD_VOCABULARY
+                len(VOCABULARY)
                 if isinstance(study.data, EmbeddedDataConfig)
                 else study.data.vocabulary_size
             ),

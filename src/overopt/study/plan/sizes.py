@@ -1,6 +1,9 @@
 """Bytes: of models on disk and in the memory of a GPU, of tables, of a training's own state."""
 
+import math
+
 from overopt.config.compute import ComputeConfig
+from overopt.config.sampling_batch import sampling_rows
 from overopt.study.plan.shapes import ModelShape
 from overopt.study.plan.texts import Texts
 
@@ -22,8 +25,17 @@ POOL_TOKEN_ON_DISK = 2
 """A token id in a deep pool, which is not compressed."""
 SCORE_ON_DISK = 6
 """A score with its row's id in a compressed table."""
-CURVE_POINT = 45
+BYTES_OF_TEXT = 2.0
+"""A token as text in a compressed table; assumed, English of about four bytes a token."""
+_CURVE_POINT = 45
 """A row of a curve in a compressed table; measured: 41."""
+_CURVE_POINTS = 25
+"""Points of a curve, about."""
+
+
+def curve_bytes(num_prompts: int) -> float:
+    """A curve: a row a point and prompt."""
+    return _CURVE_POINTS * num_prompts * _CURVE_POINT
 
 
 def model_bytes(shape: ModelShape) -> float:
@@ -45,9 +57,33 @@ def num_trained(shape: ModelShape, compute: ComputeConfig) -> float:
     return shape.num_layers * compute.lora_rank * widths
 
 
+def bytes_per_number(compute: ComputeConfig) -> int:
+    """Of weights that are only read, and of the sampler's cache."""
+    return 2 if compute.precision == "bf16" else FP32
+
+
 def weights_bytes(shape: ModelShape, compute: ComputeConfig) -> float:
     """A model that is only read, in memory."""
-    return (2 if compute.precision == "bf16" else FP32) * shape.num_parameters
+    return bytes_per_number(compute) * shape.num_parameters
+
+
+def cache_bytes(shape: ModelShape, compute: ComputeConfig) -> int:
+    """Keys and values of one token, in all layers."""
+    return 2 * bytes_per_number(compute) * shape.num_layers * shape.hidden_size
+
+
+def drawn_at_once(shape: ModelShape, compute: ComputeConfig, drawn: Texts) -> float:
+    """Responses in a batch of the sampler on a GPU: all, or as many as it takes at most."""
+    length = math.ceil(drawn.padded().length)
+    rows = sampling_rows(cache_bytes(shape, compute), length, shape.vocabulary_size, is_gpu=True)
+    return min(rows, drawn.number)
+
+
+def sampling_bytes(shape: ModelShape, compute: ComputeConfig, drawn: Texts) -> float:
+    """Memory of one of the processes that sample: weights, and its share of a batch's cache."""
+    tokens = drawn_at_once(shape, compute, drawn) * drawn.padded().length
+    cache = tokens * cache_bytes(shape, compute) / compute.num_processes
+    return weights_bytes(shape, compute) + cache
 
 
 def training_bytes(
@@ -73,5 +109,4 @@ def training_bytes(
 def reading_bytes(shape: ModelShape, compute: ComputeConfig, batch: Texts) -> float:
     """Memory of a forward pass over `batch`, its weights included."""
     states = batch.padded().num_tokens * (shape.hidden_size * 3 + shape.intermediate_size)
-    width = 2 if compute.precision == "bf16" else FP32
-    return weights_bytes(shape, compute) + width * states
+    return weights_bytes(shape, compute) + bytes_per_number(compute) * states

@@ -96,3 +96,13 @@ def pool_texts(study: Study) -> Texts:
 def deep_pool_texts(study: Study) -> Texts:
     """A policy's deep pool."""
     return texts(study, study.deep_best_of_n.num_prompts * study.deep_best_of_n.num_responses)
+
+
+def num_curves(study: Study) -> int:
+    """Curves that are fitted with one another: all but those of large n, and tilted ones."""
+    return len(study.curves())
+
+
+def num_replicates(study: Study) -> int:
+    """Curves, times the replicates of the bootstrap."""
+    return num_curves(study) * study.analysis.num_bootstrap
