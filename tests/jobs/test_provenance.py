@@ -182,6 +182,7 @@ MODEL = {
     *(
         "models.loading",
         "models.transformers_models",
+        "models.surplus_weights",
         "models.gpt2",
         "models.architecture",
         "models.checkpoint_files",
@@ -213,6 +214,7 @@ SAMPLING = {
 SAMPLERS = {"policy.samplers", "config.policy"} | SAMPLING
 SCORING = {
     *("reward_model.scorer", "reward_model.scoring", "reward_model.published", "data.dialogue"),
+    *("reward_model.own_format", "models.pipeline", "config.chat_format"),
     "config.reward_model_batch",
     "models.device",
     *STATES,
@@ -227,6 +229,7 @@ FILES_OF_THE_USER = {
 REWARD_MODEL = {
     *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
     *("config.reward_model_batch", "config.reward_model", "config.model", *CELLS),
+    "config.chat_format",
 }
 POOL = {"config.best_of_n", "theory.pool_table", *CELLS}
 STATISTICS = {
@@ -276,10 +279,11 @@ DEPENDENCIES = {
         *("reward_model.proxy", "reward_model.temperature"),
         *REWARD_MODEL | SCORING | MODEL | TRAINING,
     },
-    "published_checkpoint": {"models.published_checkpoint", "config.model"}
+    "published_checkpoint": {"models.published_checkpoint", "models.pipeline", "config.model"}
     | MODEL - {"models.loading"},
     "published_gold_rm": {
         *("reward_model.published_gold", "reward_model.published", "reward_model.validation"),
+        *("reward_model.own_format", "models.pipeline", "config.chat_format"),
         *("config.reward_model", "config.model", *CELLS, "data.dialogue"),
         *MODEL,
     },

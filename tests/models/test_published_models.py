@@ -19,7 +19,8 @@ from overopt.data.dialogue import conversation_of
 from overopt.errors import UserError
 from overopt.jobs.job import Job
 from overopt.models.loading import build_reward_model, load_policy, save_model
-from overopt.models.published_checkpoint import prepare_checkpoint
+from overopt.models.pipeline import read_own_tokenizer
+from overopt.models.published_checkpoint import complete_special_tokens, prepare_checkpoint
 from overopt.models.tokens import (
     copy_tokenizer,
     decode_responses,
@@ -33,7 +34,13 @@ from overopt.policy.sft import fit_to_demonstrations
 from overopt.reward_model.published_gold import take_as_gold_rm
 from overopt.reward_model.scorer import have_same_tokenizer, load_scorer
 from overopt.reward_model.scoring import score_sequences
-from published_models import CHAT_TEMPLATE, chat_reward_model, pair_reward_model, pythia
+from published_models import (
+    CHAT_TEMPLATE,
+    byte_level,
+    chat_reward_model,
+    pair_reward_model,
+    pythia,
+)
 
 PROMPTS = [
     "\n\nHuman: Why does ice float?\n\nAssistant:",
@@ -138,11 +145,13 @@ def test_scores_equal_those_of_the_models_own_pipeline(publish, policy_dir, tmp_
     human = pd.DataFrame({"prompt": PROMPTS, "chosen": ANSWERS, "rejected": ANSWERS[::-1]})
     human["split"] = "validation"
     human.to_parquet(tmp_path / "human.parquet")
+    human[["prompt"]].to_parquet(tmp_path / "prompts.parquet")
     (tmp_path / "gold").mkdir()
     take_as_gold_rm(
         Job("x"),
         PublishedGoldRMSettings(num_validation=3),
         checkpoint,
+        tmp_path / "prompts.parquet",
         tmp_path / "human.parquet",
         tmp_path / "gold",
     )
@@ -194,12 +203,21 @@ def test_text_crosses_between_tokenizers_and_ids_do_not(policy_dir, tmp_path):
 
 
 def test_a_pad_token_is_made_where_there_is_none(tmp_path):
+    texts, end = TEXTS, "<|end|>"
+    tokenizer = byte_level(texts, 290, [end], bos_token=end, eos_token=end)
+    model = AutoModelForCausalLM.from_pretrained(pythia(tmp_path / "published", texts))
+    complete_special_tokens("x", tokenizer, model)
+    assert tokenizer.pad_token == "<pad>"
+    assert tokenizer.pad_token_id == len(tokenizer) - 1 == model.config.pad_token_id
+
+
+def test_a_published_reward_model_keeps_its_own_special_tokens(tmp_path):
     source = chat_reward_model(tmp_path / "published", TEXTS)
     folder = prepared(source, tmp_path / "prepared", "reward_model")
-    tokenizer = load_tokenizer(folder)
-    assert tokenizer.pad_token == "<pad>"
+    tokenizer = read_own_tokenizer(folder)
+    assert tokenizer.pad_token is None
     assert tokenizer.chat_template == CHAT_TEMPLATE
-    assert tokenizer.pad_token_id == len(AutoTokenizer.from_pretrained(source))
+    assert json.loads((folder / "config.json").read_text())["pad_token_id"] is None
 
 
 def test_a_text_longer_than_the_model_reads_is_refused(policy_dir, tmp_path):
@@ -207,7 +225,7 @@ def test_a_text_longer_than_the_model_reads_is_refused(policy_dir, tmp_path):
         chat_reward_model(tmp_path / "published", TEXTS), tmp_path / "prepared", "reward_model"
     )
     config = json.loads((checkpoint / "config.json").read_text())
-    config |= {"max_position_embeddings": 20, "published": True}
+    config |= {"max_position_embeddings": 20, "published": {}}
     (checkpoint / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="which reads at most 20; lower"):
         load_scorer(checkpoint, policy_dir).score(*sampled(policy_dir))

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.best_of_n import BestOfNConfig
+from overopt.config.chat_format import ChatFormat
 from overopt.config.compute import ComputeConfig
 from overopt.config.data import (
     AnnotatorConfig,
@@ -104,6 +105,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`text`": TextConfig,
     "`policies.NAME`": PolicyConfig,
     "`gold_rm`": GoldRMConfig,
+    "`gold_rm.chat`": ChatFormat,
     "`synthetic_comparisons`": SyntheticComparisonsConfig,
     "`proxy_sizes.NAME`": ProxySizeConfig,
     "`backbone`": BackboneConfig,

@@ -42,7 +42,7 @@ class CheckpointSettings(StrictModel):
         """The files of a local folder that a model is read from; none of the hub's."""
         if not self.is_local:
             return []
-        kinds = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
+        kinds = ("*.json", "*.safetensors", "*.jinja", "*/*.jinja", "*.model", "*.txt")
         return sorted(str(path) for kind in kinds for path in Path(self.checkpoint).glob(kind))
 
 

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from overopt.config.cells import ProxyRM
+from overopt.config.chat_format import ChatFormat
 from overopt.config.model import CheckpointConfig
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import Numerics, OptimizationConfig, TextConfig
@@ -29,6 +30,9 @@ class GoldRMConfig(CheckpointConfig):
     seed: NonNegativeInt = Field(
         default=0, description="Another gold RM of the same world: other labels, other batches."
     )
+    chat: ChatFormat = Field(
+        default=ChatFormat(), description="Published: how its chat template is used."
+    )
 
     @model_validator(mode="after")
     def _is_trained_or_published(self) -> Self:
@@ -45,6 +49,8 @@ class GoldRMConfig(CheckpointConfig):
                 f"{', '.join(missing)} missing; a gold RM that is trained needs "
                 f"{', '.join(of_training)}, a published one checkpoint instead"
             )
+        if self.checkpoint is None and self.chat != ChatFormat():
+            raise ValueError("has chat without a checkpoint; only a published one has a template")
         return self
 
     @property
@@ -94,6 +100,7 @@ class PublishedGoldRMSettings(StrictModel):
     """One job: measure a published reward model on human comparisons."""
 
     num_validation: PositiveInt
+    chat: ChatFormat = ChatFormat()
 
 
 class LabelSettings(StrictModel):

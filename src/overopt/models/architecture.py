@@ -77,7 +77,8 @@ def eos_id(policy: Policy) -> int:
 def context_limit(settings: ModelSettings) -> int | None:
     """The longest sequence a model can read, in tokens; None where its settings name no limit."""
     limit = getattr(settings, "max_position_embeddings", None)
-    return limit if isinstance(limit, int) else None
+    # XLNet, which has none, says -1.
+    return limit if isinstance(limit, int) and limit > 0 else None
 
 
 def require_room(model: AnyModel, text: TextConfig) -> None:

@@ -59,6 +59,21 @@ def refuse_own_code(folder: Path) -> None:
             )
 
 
+def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor in the safetensors files of a folder, by name."""
+    from safetensors import safe_open
+
+    index = folder / INDEX
+    files = {WEIGHTS}
+    if not (folder / WEIGHTS).is_file():
+        files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in sorted(files):
+        with safe_open(folder / name, "pt") as tensors:
+            shapes |= {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}
+    return shapes
+
+
 def in_one_line(error: Exception) -> str:
     """What a library says of a broken file, short and without line breaks."""
     text = " ".join(str(error).split()).rstrip(".")

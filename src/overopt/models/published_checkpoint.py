@@ -6,7 +6,7 @@ tokens are completed and written into the settings, dropout is off, and nothing 
 """
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from transformers import (
@@ -21,6 +21,7 @@ from overopt.errors import UserError
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
 from overopt.models.checkpoint_files import WEIGHTS, in_one_line
+from overopt.models.pipeline import PROBES, logits_of, read_own_tokenizer, require_same_encodings
 from overopt.models.tokens import PAD_TOKEN, TOKENIZER_FILES, read_tokenizer
 from overopt.models.transformers_models import load_checkpoint, save_library_model
 
@@ -41,25 +42,75 @@ def prepare_checkpoint(job: Job, settings: CheckpointSettings, model_dir: Path) 
         The repository cannot be reached or read, or the checkpoint cannot be used.
     """
     source = Path(settings.checkpoint) if settings.is_local else _fetched(settings)
-    tokenizer = read_tokenizer(source)
+    is_policy = settings.role == "language_model"
+    tokenizer = read_tokenizer(source) if is_policy else read_own_tokenizer(source)
     model = load_checkpoint(AUTO_CLASSES[settings.role], source, dtype="auto")
-    if settings.role == "reward_model" and model.config.num_labels != 1:
-        raise UserError(
-            f"{settings.checkpoint}: a classifier with {model.config.num_labels} labels; a reward "
-            "model has one, its score"
-        )
-    complete_special_tokens(settings.checkpoint, tokenizer, model)
+    if is_policy:
+        complete_special_tokens(settings.checkpoint, tokenizer, model)
+    else:
+        require_one_score(settings.checkpoint, model)
+        require_steady_scores(settings.checkpoint, model, tokenizer)
     save_library_model(model, model_dir)
     # The chat template goes into tokenizer_config.json: no file more than other models have.
     tokenizer.save_pretrained(model_dir, save_jinja_files=False)
     for path in model_dir.iterdir():
         if path.name not in ("config.json", WEIGHTS, *TOKENIZER_FILES):
             path.unlink()
+    if not is_policy:
+        require_same_encodings(tokenizer, read_own_tokenizer(model_dir), settings.checkpoint)
     commit = None if settings.is_local else source.name
     write_json(
         model_dir / "source.json", {**settings.model_dump(exclude={"role"}), "commit": commit}
     )
     print(f"{settings.checkpoint}: a {type(model).__name__} in {model.dtype}, commit {commit}")
+
+
+def require_one_score(name: str, model: PreTrainedModel) -> None:
+    """Raise `UserError` where a classifier has more labels than one."""
+    if model.config.num_labels != 1:
+        raise UserError(
+            f"{name}: a classifier with {model.config.num_labels} labels; a reward model has one, "
+            "its score"
+        )
+
+
+def require_steady_scores(
+    name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Refuse a classifier that does not read text alone, or not one text as it does another.
+
+    Raises
+    ------
+    UserError
+        It needs more than text, draws at random, or reads a text by what it read before.
+    """
+    kind = type(model).__name__
+    # Its first short text would have every later one read with full attention.
+    if getattr(model.config, "attention_type", None) == "block_sparse":
+        raise UserError(
+            f"{name}: a {kind} with block-sparse attention, whose score of a text depends on the "
+            "texts before it; choose another reward model"
+        )
+    try:
+        first, _, again = (_score(model, tokenizer, PROBES[row]) for row in (0, 1, 0))
+    # Whatever an unusual architecture raises, it cannot serve.
+    except Exception as error:
+        raise UserError(
+            f"{name}: a {kind} gives no score for a prompt and a response as text "
+            f"({type(error).__name__}: {in_one_line(error)}); choose another reward model"
+        ) from error
+    if first != again:
+        raise UserError(
+            f"{name}: a {kind} gives one text two scores, {first:.6g} and {again:.6g}; choose "
+            "another reward model"
+        )
+
+
+def _score(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, pair: tuple[str, str]
+) -> float:
+    encoding = cast(Any, tokenizer)(*pair, return_tensors="pt")
+    return logits_of(model, encoding).item()
 
 
 def complete_special_tokens(

@@ -172,7 +172,7 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     # Imported here because it takes time that the jobs without text need not pay.
     from overopt.models.tokenizer_files import read_plain_tokenizer
 
-    _check_folder(folder)
+    check_folder(folder)
     tokenizer = read_plain_tokenizer(folder) or read_tokenizer(folder)
     _check_special_tokens(folder, tokenizer)
     return tokenizer
@@ -183,7 +183,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     # Imported here because it takes seconds that the jobs without text need not pay.
     from transformers import PreTrainedTokenizerFast
 
-    _check_folder(folder)
+    check_folder(folder)
     try:
         # This class and no other that tokenizer_config.json may name.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
@@ -204,7 +204,8 @@ def copy_tokenizer(source: Path, target: Path) -> None:
         shutil.copyfile(source / name, target / name)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raise `UserError` where a folder holds no fast tokenizer, or names code of its own."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Expected the folder of a saved tokenizer.")
     if not (folder / "tokenizer.json").is_file():

@@ -22,6 +22,7 @@ from overopt.errors import UserError
 from overopt.models.architecture import backbone_of, score_head, vocabulary_logits, vocabulary_size
 from overopt.models.checkpoint_files import WEIGHTS, in_one_line, refuse_own_code, require_weights
 from overopt.models.gpt2 import GPT2Model, GPT2Policy, gpt2_config
+from overopt.models.surplus_weights import require_same_weights
 
 _PROBE = (5, 3, 8, 1)
 _LARGEST_ERROR = 1e-3
@@ -114,8 +115,7 @@ def load_checkpoint(
     Raises
     ------
     UserError
-        The folder holds no such model, or not all of its weights.
-
+        The folder holds no such model, not all of its weights, or others besides.
     """
     require_weights(folder)
     settings = read_settings(folder)
@@ -136,12 +136,7 @@ def load_checkpoint(
         raise UserError(
             f"{folder}: config.json and {WEIGHTS} give no model ({in_one_line(error)})."
         ) from error
-    # The library would draw the missing ones at random.
-    if missing := sorted(found["missing_keys"]):
-        raise UserError(
-            f"{folder}: {WEIGHTS} does not hold all weights of a {model_class.__name__}; the first "
-            f"it lacks is {missing[0]}. Check the path."
-        )
+    require_same_weights(folder, model, found["missing_keys"], found["unexpected_keys"])
     return model.eval()
 
 

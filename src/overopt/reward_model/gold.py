@@ -14,7 +14,7 @@ from overopt.reward_model.training import (
     split_comparisons,
     write_metrics,
 )
-from overopt.reward_model.validation import validation_metrics
+from overopt.reward_model.validation import require_distinctions, validation_metrics
 
 
 def train_gold_rm(
@@ -33,5 +33,7 @@ def train_gold_rm(
     tokenized = TokenizedComparisons(joined("chosen"), joined("rejected"))
     training, validation = split_comparisons(tokenized, table["split"], settings)
     reward_model, losses = fit_reward_model(job, settings, backbone, training, model_dir)
-    metrics = validation_metrics(score_differences(reward_model, validation))
+    differences = score_differences(reward_model, validation)
+    require_distinctions(differences, "gold_rm")
+    metrics = validation_metrics(differences)
     write_metrics(model_dir, reward_model, training, validation, losses, metrics)

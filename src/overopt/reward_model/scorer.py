@@ -26,7 +26,7 @@ from overopt.models.tokens import (
     join,
     load_tokenizer,
 )
-from overopt.reward_model.published import is_published, load_published, score_texts
+from overopt.reward_model.published import is_published, load_published
 from overopt.reward_model.scoring import score_sequences
 
 Ids = Sequence[Sequence[int]]
@@ -75,23 +75,23 @@ class PublishedScorer:
     """A reward model that others made, which reads text in its own format."""
 
     def __init__(self, folder: Path, policy_tokenizer_dir: Path) -> None:
-        self._model, self._tokenizer = load_published(folder)
+        self._published = load_published(folder)
         self._policy_tokenizer = load_tokenizer(policy_tokenizer_dir)
 
     @property
     def num_parameters(self) -> int:
         """Parameters without embeddings, score head included."""
-        return num_parameters(self._model)
+        return num_parameters(self._published.model)
 
     def score(self, prompt_ids: Ids, response_ids: Ids) -> np.ndarray:
         """Scores (N,), float32, of N responses to N prompts, in the policy's token ids."""
         prompts = decode_prompts(self._policy_tokenizer, prompt_ids)
         responses = decode_responses(self._policy_tokenizer, response_ids)
-        return score_texts(self._model, self._tokenizer, prompts, responses)
+        return self._published.score(prompts, responses)
 
     def to(self, device: torch.device) -> None:
         """Move the model to a device."""
-        on_device(self._model, device)
+        on_device(self._published.model, device)
 
 
 def load_scorer(

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from overopt.errors import UserError
+
 
 def accuracy(score_differences: np.ndarray) -> float:
     """Share of comparisons whose chosen response has the higher score; a tie counts half."""
@@ -15,3 +17,28 @@ def validation_metrics(differences: np.ndarray) -> dict[str, float]:
         "validation_loss": float(np.logaddexp(0, -differences.astype(np.float64)).mean()),
         "validation_accuracy": accuracy(differences),
     }
+
+
+def require_distinctions(differences: np.ndarray, key: str) -> None:
+    """Refuse a reward model that tells no two responses apart.
+
+    Parameters
+    ----------
+    differences
+        Score of the chosen less that of the rejected response of held-out comparisons, (N,).
+    key
+        The key of the config that names the reward model.
+
+    Raises
+    ------
+    UserError
+        All differences are zero, or a score is not a finite number.
+    """
+    if not np.isfinite(differences).all():
+        raise UserError(f"{key}: a score of this reward model is not a finite number")
+    if len(differences) and not differences.any():
+        raise UserError(
+            f"{key}: this reward model gives both responses of each of {len(differences)} held-out "
+            "comparisons the same score, so nothing could be learnt from it or measured by it; "
+            "check its score head, or choose another"
+        )

@@ -115,7 +115,9 @@ def gold_rm_settings(study: Study) -> RewardModelSettings:
 
 def published_gold_rm_settings(study: Study) -> PublishedGoldRMSettings:
     """Settings of the job that measures a published gold RM."""
-    return PublishedGoldRMSettings(num_validation=study.gold_rm.num_validation)
+    return PublishedGoldRMSettings(
+        num_validation=study.gold_rm.num_validation, chat=study.gold_rm.chat
+    )
 
 
 def synthetic_response_settings(study: Study) -> SamplingSettings:
