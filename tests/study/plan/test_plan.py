@@ -22,8 +22,14 @@ from overopt.study.plan.costs import COSTS
 from overopt.study.plan.jobs import PlannedJob, planned_jobs
 from overopt.study.plan.machines import A100, CORE, SNAKEMAKE_SECONDS, Gpus, forward_flops
 from overopt.study.plan.plan_text import describe_plan
-from overopt.study.plan.shapes import KNOWN_SHAPES, ModelShape, policy_shape, shape_of_folder
-from overopt.study.plan.sizes import drawn_at_once, training_bytes
+from overopt.study.plan.shapes import (
+    KNOWN_SHAPES,
+    ModelShape,
+    gold_shape,
+    policy_shape,
+    shape_of_folder,
+)
+from overopt.study.plan.sizes import CUDA_CONTEXT, drawn_at_once, training_bytes
 from overopt.study.plan.summary import RulePlan, by_rule, critical_path
 from overopt.study.plan.texts import Texts
 from overopt.study.study import Study, read_study
@@ -126,20 +132,15 @@ def test_a_checkpoint_of_unknown_size_is_assumed_by_rules_and_refused_by_the_pla
         describe_plan(study, A100)
 
 
-def test_the_papers_scale_fits_its_gpus() -> None:
+def test_of_the_papers_scale_only_ppo_of_the_largest_policy_does_not_fit() -> None:
     study = read_study(yaml.safe_load((ROOT / "config" / "paper.yaml").read_text()))
     text = describe_plan(study, A100)
     assert "Plan of paper: 692 jobs" in text
-    assert "Too large" not in text
-    whole = study.model_copy(
-        update={
-            "policies": {
-                size: policy.model_copy(update={"compute": Compute()})
-                for size, policy in study.policies.items()
-            }
-        }
-    )
-    assert "Too large" in describe_plan(whole, A100)
+    assert "Too large   ppo needs 101 GB" in text
+    jobs = planned_jobs(study)
+    assert {(job.rule, job.cell.policy_size) for job in jobs if job.cost.gpu_memory > 80e9} == {
+        ("ppo", "6b9")
+    }
 
 
 def test_gpus_share_training_and_read_faster_than_a_core() -> None:
@@ -154,8 +155,9 @@ def test_training_memory_by_hand() -> None:
     shape = KNOWN_SHAPES["EleutherAI/pythia-6.9b"]
     full = training_bytes(shape, Compute(precision="bf16"), TEXTS.times(0))
     assert full == 16 * shape.num_parameters > A100.memory
+    # Frozen weights are read in fp32 too: bf16 is for the products alone.
     lora = training_bytes(shape, Compute(precision="bf16", lora_rank=64), TEXTS.times(0))
-    assert 2 * shape.num_parameters < lora < 3 * shape.num_parameters
+    assert 4 * shape.num_parameters < lora < 5 * shape.num_parameters
     plain = training_bytes(shape, Compute(precision="bf16"), TEXTS)
     checkpointed = Compute(precision="bf16", gradient_checkpointing=True)
     assert training_bytes(shape, checkpointed, TEXTS) - full < (plain - full) / 4
@@ -238,9 +240,9 @@ def test_seconds_beside_a_job_are_those_measured_and_those_of_the_docs() -> None
 def test_batches_on_a_gpu_are_those_of_the_sampler() -> None:
     shape = ModelShape(64, 2, vocabulary_size=100, intermediate_size=256)
     many = TEXTS.times(1e6)
-    assert drawn_at_once(shape, gpu_compute(), many) == LARGEST_BATCH_ON_GPU == 8192
+    assert drawn_at_once(shape, many) == LARGEST_BATCH_ON_GPU == 8192
     large = KNOWN_SHAPES["EleutherAI/pythia-6.9b"]
-    assert 1 <= drawn_at_once(large, gpu_compute(), many) < 8192
+    assert 1 <= drawn_at_once(large, many) < 8192
     # Its batches need so many steps, each with the weights and the starts of kernels.
     on = Gpus(A100, gpu_compute())
     halved = dataclasses.replace(on, sampling_layer=on.sampling_layer / 2)
@@ -272,3 +274,10 @@ def test_jobs_that_score_run_where_their_rules_ask_for() -> None:
 
 def test_the_vocabulary_is_the_worlds() -> None:
     assert policy_shape(study_of("test"), "small").vocabulary_size == len(VOCABULARY)
+
+
+def test_ppo_under_lora_holds_the_initial_policy_beside_its_own() -> None:
+    study = read_study(yaml.safe_load((ROOT / "config" / "paper.yaml").read_text()))
+    assert study.policy_compute("6b9").lora_rank
+    models = 2 * policy_shape(study, "6b9").num_parameters + gold_shape(study).num_parameters
+    assert cost(study, "ppo", Cell("6b9", "14m")).gpu_bytes > CUDA_CONTEXT + 4 * models

@@ -265,7 +265,7 @@ def deep_best_of_n(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
         cost,
         seconds=cost.seconds + machine(compute, gpu).reading(gold, by_gold),
         memory_mb=host_memory.of_models(study, compute, held, working, *models),
-        gpu_bytes=cost.gpu_bytes + scoring_bytes(study, gold, compute),
+        gpu_bytes=cost.gpu_bytes + scoring_bytes(study, gold),
     )
 
 

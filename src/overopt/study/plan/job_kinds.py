@@ -110,13 +110,13 @@ def scoring(
         memory_mb=host_memory.of_models(study, compute, held, working, shape),
         disk=disk,
         compute=compute,
-        gpu_bytes=scoring_bytes(study, shape, compute),
+        gpu_bytes=scoring_bytes(study, shape),
     )
 
 
-def scoring_bytes(study: Study, shape: ModelShape, compute: ComputeConfig) -> float:
+def scoring_bytes(study: Study, shape: ModelShape) -> float:
     """Bytes of a GPU for scores by one reward model."""
-    return CUDA_CONTEXT + reading_bytes(shape, compute, texts(study, SCORING_BATCH_ON_GPU))
+    return CUDA_CONTEXT + reading_bytes(shape, texts(study, SCORING_BATCH_ON_GPU))
 
 
 def trained_model(shape: ModelShape, compute: ComputeConfig, *, is_kept: bool = True) -> Disk:

@@ -14,7 +14,7 @@ from typing import Protocol
 from overopt.config.compute import ComputeConfig
 from overopt.config.reward_model_batch import SCORING_BATCH_ON_GPU
 from overopt.study.plan.shapes import ModelShape
-from overopt.study.plan.sizes import cache_bytes, drawn_at_once, weights_bytes
+from overopt.study.plan.sizes import cache_bytes, drawn_at_once, model_bytes
 from overopt.study.plan.texts import Texts
 
 
@@ -163,10 +163,10 @@ class Gpus:
 
         A batch runs to its longest response.
         """
-        batch = drawn_at_once(shape, self.compute, texts)
+        batch = drawn_at_once(shape, texts)
         num_steps = texts.number / batch * texts.longest_response
-        cache = texts.num_response_tokens * texts.length * cache_bytes(shape, self.compute)
-        read = num_steps * weights_bytes(shape, self.compute) + cache
+        cache = texts.num_response_tokens * texts.length * cache_bytes(shape)
+        read = num_steps * model_bytes(shape) + cache
         launches = num_steps * shape.num_layers * self.sampling_layer
         flops = forward_flops(shape, texts, texts.num_response_tokens)
         memory = read / (self.model.bandwidth * self.bandwidth_share)

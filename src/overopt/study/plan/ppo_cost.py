@@ -22,7 +22,6 @@ from overopt.study.plan.sizes import (
     sampling_bytes,
     state_bytes,
     training_bytes,
-    weights_bytes,
 )
 from overopt.study.plan.texts import texts
 from overopt.study.study import Study
@@ -81,16 +80,15 @@ def _host_memory(study: Study, compute: ComputeConfig, shape: ModelShape) -> int
 
 
 def _gpu_bytes(study: Study, compute: ComputeConfig, shape: ModelShape, proxy: ModelShape) -> float:
-    """The models that are read, and the larger of a training step and a rollout.
+    """The initial policy, the proxy and gold, and the larger of a training step and a rollout.
 
-    Under LoRA the initial policy is the trained one without its adapters.
+    Under LoRA too the initial policy is a model of its own.
     """
     batch = texts(study, study.ppo.batch_size / study.ppo.num_mini_batches)
     step = training_bytes(shape, compute, batch, with_logits=True)
     rollout = sampling_bytes(shape, compute, texts(study, study.ppo.batch_size))
-    scorers = (weights_bytes(model, in_fp32(compute)) for model in (proxy, gold_shape(study)))
-    initial = 0.0 if compute.lora_rank else weights_bytes(shape, compute)
-    return CUDA_CONTEXT + sum(scorers) + initial + max(step, rollout)
+    read = sum(map(model_bytes, (shape, proxy, gold_shape(study))))
+    return CUDA_CONTEXT + read + max(step, rollout)
 
 
 def _disk(study: Study, compute: ComputeConfig, shape: ModelShape) -> Disk:

@@ -39,7 +39,7 @@ def curve_bytes(num_prompts: int) -> float:
 
 
 def model_bytes(shape: ModelShape) -> float:
-    """A checkpoint: model.safetensors in fp32."""
+    """Weights, in fp32: in a checkpoint, and in memory, where bf16 is for the products alone."""
     return FP32 * shape.num_parameters
 
 
@@ -57,33 +57,22 @@ def num_trained(shape: ModelShape, compute: ComputeConfig) -> float:
     return shape.num_layers * compute.lora_rank * widths
 
 
-def bytes_per_number(compute: ComputeConfig) -> int:
-    """Of weights that are only read, and of the sampler's cache."""
-    return 2 if compute.precision == "bf16" else FP32
+def cache_bytes(shape: ModelShape) -> int:
+    """Keys and values of one token, in all layers, in fp32."""
+    return 2 * FP32 * shape.num_layers * shape.hidden_size
 
 
-def weights_bytes(shape: ModelShape, compute: ComputeConfig) -> float:
-    """A model that is only read, in memory."""
-    return bytes_per_number(compute) * shape.num_parameters
-
-
-def cache_bytes(shape: ModelShape, compute: ComputeConfig) -> int:
-    """Keys and values of one token, in all layers."""
-    return 2 * bytes_per_number(compute) * shape.num_layers * shape.hidden_size
-
-
-def drawn_at_once(shape: ModelShape, compute: ComputeConfig, drawn: Texts) -> float:
+def drawn_at_once(shape: ModelShape, drawn: Texts) -> float:
     """Responses in a batch of the sampler on a GPU: all, or as many as it takes at most."""
     length = math.ceil(drawn.padded().length)
-    rows = sampling_rows(cache_bytes(shape, compute), length, shape.vocabulary_size, is_gpu=True)
+    rows = sampling_rows(cache_bytes(shape), length, shape.vocabulary_size, is_gpu=True)
     return min(rows, drawn.number)
 
 
 def sampling_bytes(shape: ModelShape, compute: ComputeConfig, drawn: Texts) -> float:
     """Memory of one of the processes that sample: weights, and its share of a batch's cache."""
-    tokens = drawn_at_once(shape, compute, drawn) * drawn.padded().length
-    cache = tokens * cache_bytes(shape, compute) / compute.num_processes
-    return weights_bytes(shape, compute) + cache
+    tokens = drawn_at_once(shape, drawn) * drawn.padded().length
+    return model_bytes(shape) + tokens * cache_bytes(shape) / compute.num_processes
 
 
 def training_bytes(
@@ -96,7 +85,7 @@ def training_bytes(
     """
     share = batch.padded().times(1 / compute.num_processes / compute.gradient_accumulation)
     trained = num_trained(shape, compute)
-    frozen = weights_bytes(shape, compute) if compute.lora_rank else 0.0
+    frozen = model_bytes(shape) if compute.lora_rank else 0.0
     width = ACTIVATIONS_PER_STATE * (1 if compute.precision == "bf16" else 2)
     states = share.num_tokens * shape.hidden_size
     activations = states * shape.num_layers * width
@@ -106,7 +95,7 @@ def training_bytes(
     return frozen + TRAINED * trained + activations + logits
 
 
-def reading_bytes(shape: ModelShape, compute: ComputeConfig, batch: Texts) -> float:
-    """Memory of a forward pass over `batch`, its weights included."""
+def reading_bytes(shape: ModelShape, batch: Texts) -> float:
+    """Memory of a forward pass over `batch` in fp32, its weights included."""
     states = batch.padded().num_tokens * (shape.hidden_size * 3 + shape.intermediate_size)
-    return weights_bytes(shape, compute) + bytes_per_number(compute) * states
+    return model_bytes(shape) + FP32 * states
