@@ -20,6 +20,7 @@ from overopt.errors import UserError
 from overopt.models.checkpoint_files import in_one_line
 from overopt.study.faults import MAX_VALUES
 from overopt.study.study import read_study
+from overopt.terminal import show_any_character
 
 MAX_BYTES = 256 * 2**10
 """Of a file; Snakemake's reader takes seconds for more, and the longest of ours has 5 KB."""
@@ -140,6 +141,7 @@ def _report(path: Path, faults: list[tuple[int, str]]) -> str:
 
 def main(paths: list[str]) -> int:
     """Print the faults of each file, or that it has none; 1 where there is a fault."""
+    show_any_character()
     status = 0
     for path in paths:
         try:
