@@ -8,16 +8,22 @@ import typer
 
 from overopt.data.world.__main__ import show as show_world
 from overopt.errors import UserError
+from overopt.runs import commands as runs
 from overopt.terminal import show_any_character
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Reward-model overoptimization: look at the embedded world, at a finished study.",
+    help="Reward-model overoptimization: look at the embedded world, at a finished study, "
+    "at a run of your own.",
 )
 app.callback()(show_any_character)
 app.command("world")(show_world)
+app.command("fit")(runs.fit)
+app.command("diagnose")(runs.diagnose)
+app.command("kl")(runs.kl)
+app.command("label-plan")(runs.label_plan)
 
 Results = Annotated[Path, typer.Argument(help="Folder of a study, e.g. results/default.")]
 

@@ -1,0 +1,1 @@
+"""Other people's runs: reading their logs, fitting the laws, diagnosing, planning labels."""
