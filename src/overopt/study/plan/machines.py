@@ -9,41 +9,12 @@ of estimate and measurement, rule by rule. Those of the GPU are public figures a
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 from overopt.config.compute import ComputeConfig
 from overopt.config.reward_model_batch import SCORING_BATCH_ON_GPU
 from overopt.study.plan.shapes import ModelShape
 from overopt.study.plan.sizes import cache_bytes, drawn_at_once, model_bytes
 from overopt.study.plan.texts import Texts
-
-
-class Machine(Protocol):
-    """What runs one job."""
-
-    @property
-    def start(self) -> float:
-        """Seconds until a job has imported what it needs."""
-        ...
-
-    @property
-    def text(self) -> float:
-        """Seconds to read, tokenize and write one sequence."""
-        ...
-
-    def training(
-        self, shape: ModelShape, texts: Texts, num_steps: float, num_logits: float = 0.0
-    ) -> float:
-        """Seconds of forward, backward and optimizer; `num_logits`: tokens with a distribution."""
-        ...
-
-    def reading(self, shape: ModelShape, texts: Texts, num_logits: float = 0.0) -> float:
-        """Seconds of a forward pass over whole sequences: scores, log-probabilities."""
-        ...
-
-    def sampling(self, shape: ModelShape, texts: Texts) -> float:
-        """Seconds to draw responses, token by token."""
-        ...
 
 
 def forward_flops(shape: ModelShape, texts: Texts, num_logits: float = 0.0) -> float:
@@ -62,8 +33,8 @@ class CpuCore:
 
     Attributes
     ----------
-    start : Python, torch and pandas.
-    text : a sequence, tokenized and in the tables.
+    start : seconds until a job has imported Python, torch and pandas.
+    text : seconds to read, tokenize and write one sequence.
     training_layer : a layer in one step of training, for the calls of small kernels.
     reading_state, sampling_state : a number of the residual stream in one layer: memory traffic.
     logit : an entry of the distribution over the vocabulary, with its softmax and draw.
@@ -84,19 +55,22 @@ class CpuCore:
     def training(
         self, shape: ModelShape, texts: Texts, num_steps: float, num_logits: float = 0.0
     ) -> float:
-        """Forward, backward and optimizer: three times the operations of a forward pass."""
+        """Seconds of forward, backward and optimizer: three times a forward pass.
+
+        `num_logits` are the tokens with a distribution over the vocabulary.
+        """
         calls = num_steps * shape.num_layers * self.training_layer
         softmax = num_logits * shape.vocabulary_size * self.logit
         return calls + softmax + 3 * forward_flops(shape, texts, num_logits) / self.training_rate
 
     def reading(self, shape: ModelShape, texts: Texts, num_logits: float = 0.0) -> float:
-        """A forward pass over whole sequences."""
+        """Seconds of a forward pass over whole sequences: scores, log-probabilities."""
         states = texts.num_tokens * shape.num_layers * shape.hidden_size * self.reading_state
         softmax = num_logits * shape.vocabulary_size * self.logit
         return states + softmax + forward_flops(shape, texts, num_logits) / self.reading_rate
 
     def sampling(self, shape: ModelShape, texts: Texts) -> float:
-        """Drawing responses token by token."""
+        """Seconds to draw responses, token by token."""
         num_tokens = texts.num_response_tokens
         states = num_tokens * shape.num_layers * shape.hidden_size * self.sampling_state
         softmax = num_tokens * shape.vocabulary_size * self.logit
@@ -145,7 +119,10 @@ class Gpus:
     def training(
         self, shape: ModelShape, texts: Texts, num_steps: float, num_logits: float = 0.0
     ) -> float:
-        """With LoRA no gradient of the frozen weights; with checkpointing a second forward pass."""
+        """Seconds of forward, backward and optimizer.
+
+        With LoRA no gradient of the frozen weights; with checkpointing a second forward pass.
+        """
         compute = self.compute
         passes = (2 if compute.lora_rank else 3) + compute.gradient_checkpointing
         flops = passes * forward_flops(shape, texts, num_logits)
@@ -153,13 +130,13 @@ class Gpus:
         return launches * self.training_layer + self._at_peak(flops, self.training_share)
 
     def reading(self, shape: ModelShape, texts: Texts, num_logits: float = 0.0) -> float:
-        """A forward pass over whole sequences."""
+        """Seconds of a forward pass over whole sequences."""
         num_batches = math.ceil(texts.number / SCORING_BATCH_ON_GPU / self.compute.num_processes)
         launches = num_batches * shape.num_layers * self.sampling_layer
         return launches + self._at_peak(forward_flops(shape, texts, num_logits), self.reading_share)
 
     def sampling(self, shape: ModelShape, texts: Texts) -> float:
-        """Each step reads the weights once a batch, and each row's cache.
+        """Seconds to draw responses: each step reads the weights, and each row's cache.
 
         A batch runs to its longest response.
         """
@@ -184,6 +161,10 @@ CORE = CpuCore()
 SNAKEMAKE_SECONDS = 0.2
 """CPU seconds that Snakemake, and the start and end of a process, take beside each job: measured on
 the tiny study (docs/performance.md)."""
+
+
+Machine = CpuCore | Gpus
+"""What runs one job."""
 
 
 def machine(compute: ComputeConfig, gpu: GpuModel = A100) -> Machine:
