@@ -15,8 +15,9 @@ from figure_examples import AMOUNTS, SEEDS, example_tables, tables_of, write_tab
 from overopt.errors import UserError
 from overopt.figures import drawing
 from overopt.figures.catalog import FIGURES
-from overopt.figures.drawing import DRAW, draw_figures
+from overopt.figures.drawing import draw_figures
 from overopt.figures.inputs import RUN_KEYS, FigureTables, read_tables
+from overopt.figures.registry import DRAW
 from overopt.figures.style import (
     SquareRootScale,
     category_colors,

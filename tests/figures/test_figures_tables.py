@@ -1,19 +1,23 @@
 """Tables 1 and 2, the catalog and its captions, the diagram's rules, the selection of cells."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from overopt.config.figures import Table02Settings
 from overopt.errors import UserError
+from overopt.figures.captions import captions as figure_captions
 from overopt.figures.catalog import FIGURES, TABLES
-from overopt.figures.drawing import DRAW
 from overopt.figures.hyperparameters import table_01
+from overopt.figures.registry import DRAW, figure
 from overopt.figures.setup_diagram import ARROWS, BOXES
 from overopt.figures.single_prompt import best_of_first, table_ns, tabulate_one_prompt
 from overopt.jobs.job import Job
@@ -51,6 +55,26 @@ def test_every_figure_and_table_has_a_caption_and_none_is_left_over() -> None:
     for name in names:
         assert "**To see:**" in captions[name] and "**Beside the paper:**" in captions[name]
         assert captions[name].isascii()
+
+
+def test_captions_are_those_of_the_docstrings() -> None:
+    for name, text in figure_captions().items():
+        path = ROOT / "workflow" / "report" / f"{name}.rst"
+        assert path.read_text() == text, "run python -m overopt.figures.captions"
+
+
+def test_the_catalog_is_read_without_matplotlib() -> None:
+    code = (
+        "import sys; from overopt.figures.catalog import FIGURES; "
+        "assert FIGURES and 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_number_has_one_figure() -> None:
+    place = {"category": "7 Fits and proxies", "group": "g", "title": "t"}
+    with pytest.raises(UserError, match="figure_03a is drawn twice"):
+        figure("03a", **place)(lambda tables: Figure())
 
 
 def test_the_arrows_of_the_diagram_end_at_boxes() -> None:

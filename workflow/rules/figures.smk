@@ -13,7 +13,8 @@ STEPS
     figures    draw every figure; one without cells in this study says which sweep gives them
     table_02   decode the best of the first n responses to one prompt
 
-Names, titles and places in the report: overopt.figures.catalog. Captions: workflow/report/.
+Names, titles, captions: the decorator and docstring of each function in overopt/figures. The
+captions are copied to workflow/report/ by `python -m overopt.figures.captions`.
 """
 
 from overopt.figures.catalog import FIGURES, TABLES

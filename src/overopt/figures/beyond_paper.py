@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from overopt.figures.catalog import FITS
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
 from overopt.figures.points_against_size import (
     ALPHA_UNIT,
@@ -14,6 +15,7 @@ from overopt.figures.points_against_size import (
     draw_points,
     ticks_at,
 )
+from overopt.figures.registry import figure
 from overopt.figures.sample import count_of, note_sample, note_text
 from overopt.figures.style import HEIGHT, WIDTH, category_colors, format_count, style
 
@@ -29,12 +31,32 @@ METHOD_NAMES = {"best_of_n": "best-of-n", "ppo": "PPO"}
 AXIS_NAMES = {"num_parameters": "over RM sizes", "num_comparisons": "over amounts of data"}
 
 
+@figure(
+    "kl_estimate",
+    category=FITS,
+    group="KL of best-of-n",
+    title="Coefficients with KL estimated",
+)
 def figure_kl_estimate(tables: FigureTables) -> Figure:
     """Coefficients of best-of-n with the KL's formula and with its estimate, by RM size.
 
-    The estimate accounts for repeated responses (Beirami et al. 2025); the formula is an upper
-    bound.
+    Coefficients of best-of-n by reward-model size, with the KL by the formula log n - (n - 1) / n
+    and with an estimate that accounts for repeated responses (Beirami et al. 2025).
+
+    **To see:** whether the choice matters: the formula is an upper bound, and exact where no two
+    responses are alike.
+
+    **Beside the paper:** not in the paper, which uses the formula. A policy with few likely
+    responses saturates below it, and its alpha and beta come out too small.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # The estimate accounts for repeated responses (Beirami et al. 2025); the formula is an upper
+    # bound.
     rows = tables.kl_estimate[~tables.kl_estimate["is_deep"].astype(bool)]
     rows = sweep_over_sizes(tables, rows, "best_of_n")
     x = rows["num_parameters"].to_numpy(dtype=float)
@@ -63,11 +85,32 @@ def figure_kl_estimate(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure(
+    "gold_ceiling",
+    category=FITS,
+    group="Ceiling of gold",
+    title="Coefficients beside gold's own",
+)
 def figure_gold_ceiling(tables: FigureTables) -> Figure:
     """Coefficients of best-of-n by RM size, and of best-of-n by the gold RM itself.
 
-    Optimizing gold cannot overoptimize: its beta is what the distribution of gold scores gives.
+    Coefficients of best-of-n by reward-model size (points), and of best-of-n by the gold reward
+    model itself (line, with its band).
+
+    **To see:** how much of a proxy's beta is the proxy's fault. Optimizing gold cannot
+    overoptimize, so its beta is what the distribution of gold scores gives: 0 or below where scores
+    are normal and the best of n goes on rising, above 0 where responses near the best possible are
+    common. What lies above the line is what optimizing a proxy adds.
+
+    **Beside the paper:** not in the paper, which does not tell how its gold score is distributed.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # Optimizing gold cannot overoptimize: its beta is what the distribution of gold scores gives.
     rows = sweep_over_sizes(tables, tables.coefficients, "best_of_n")
     rows = rows[rows["form"] == "best_of_n"]
     ceiling = tables.gold_ceiling.iloc[0]
@@ -91,13 +134,35 @@ def figure_gold_ceiling(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure(
+    "paper_trends",
+    category=FITS,
+    group="Beside the paper",
+    title="Slopes per decade, the paper's too",
+)
 def figure_paper_trends(tables: FigureTables) -> Figure:
     """Slopes per decade over the mean, this run's and the paper's, each with its interval.
 
-    Of `paper_comparison.csv`. Levels depend on the gold reward model and the task; relative slopes
-    have no unit. Intervals: this run's over prompts and seeds, the paper's from the scatter about
-    its line.
+    Trends of this run beside those read off the paper's figures: least-squares slope per decade of
+    reward-model parameters or of data, divided by the quantity's mean. Points to the right rise
+    with size, to the left fall. Bars: this run's over prompts and seeds; the paper's from the
+    scatter about its line, as it publishes no errors.
+
+    **To see:** which signs agree, and which slopes.
+
+    **Beside the paper:** levels depend on the gold reward model and the task, so only relative
+    slopes are compared. The arXiv and ICML versions differ in figure 3. An interval may leave the
+    view where a mean is near zero.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # Of `paper_comparison.csv`. Levels depend on the gold reward model and the task; relative
+    # slopes have no unit. Intervals: this run's over prompts and seeds, the paper's from the
+    # scatter about its line.
     rows = tables.paper_comparison
     rows = rows[rows["relative_slope"].notna() & rows["paper_relative_slope"].notna()]
     if rows.empty:

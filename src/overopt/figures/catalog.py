@@ -1,10 +1,13 @@
 """
 Every figure and table: its name, its number in the paper, its place in the report.
 
-Data only, without matplotlib or torch, so that Snakemake reads it in no time. Numbers are those of
-the arXiv version of Gao et al. 2022; what the paper does not have has no number.
+Snakemake reads it when it plans, so it imports no matplotlib: it finds the figures in the source,
+by the decorator `overopt.figures.registry.figure` above the function that draws each. Numbers are
+those of the arXiv version of Gao et al. 2022; what the paper does not have has no number.
 """
 
+import ast
+from pathlib import Path
 from typing import NamedTuple
 
 OVERVIEW = "1 Overview"
@@ -41,43 +44,31 @@ class Entry(NamedTuple):
         return {"figure": f"{self.name.partition('_')[2].replace('_', ' ')}: {self.title}"}
 
 
-FIGURES = (
-    Entry("figure_01a", OVERVIEW, "Gold and proxy against KL", "Best-of-n, by RM size"),
-    Entry("figure_01b", OVERVIEW, "Gold and proxy against KL", "PPO, by RM size"),
-    Entry("figure_02", OVERVIEW, "Setup", "The real and the synthetic setup, with the rules"),
-    Entry("figure_03a", RM_SIZE, "Coefficients", "Best-of-n: alpha against RM size"),
-    Entry("figure_03b", RM_SIZE, "Coefficients", "Best-of-n: beta against RM size"),
-    Entry("figure_03c", RM_SIZE, "Coefficients", "PPO: beta against RM size, one alpha"),
-    Entry("figure_04a", RM_DATA, "Gold and proxy against KL", "Best-of-n, by amount of data"),
-    Entry("figure_04b", RM_DATA, "Gold and proxy against KL", "PPO, by amount of data"),
-    Entry("figure_05", RM_DATA, "Validation loss", "Gold score against the RM's loss"),
-    Entry("figure_06", RM_DATA, "Validation loss", "Loss against amount of data, by RM size"),
-    Entry("figure_07a", POLICY_SIZE, "Small RM", "Best-of-n, by policy"),
-    Entry("figure_07b", POLICY_SIZE, "Small RM", "PPO, by policy"),
-    Entry("figure_08", METHODS, "Both methods", "Gold against proxy score, by RM size"),
-    Entry("figure_09", KL_PENALTY, "Gold and proxy against KL", "PPO, by KL penalty"),
-    Entry("figure_10", RM_DATA, "Gold by size and data", "Highest gold score, RM size x data"),
-    Entry("figure_11", RM_SIZE, "Validation loss", "Loss against RM size, near-chance RMs too"),
-    Entry("figure_12", RM_SIZE, "Peak", "Predicted and observed peak of gold, by RM size"),
-    Entry("figure_13", RM_DATA, "Epochs or data", "Four epochs against four times the data"),
-    Entry("figure_14", KL_PENALTY, "Training", "KL against PPO iteration, by KL penalty"),
-    Entry("figure_15", POLICY_SIZE, "Training", "KL against PPO iteration, by policy"),
-    Entry("figure_16", METHODS, "Training", "KL against PPO iteration, by RM size"),
-    Entry("figure_17", RM_DATA, "Coefficients", "Best-of-n: alpha against amount of data"),
-    Entry("figure_18", RM_DATA, "Coefficients", "Best-of-n: beta against amount of data"),
-    Entry("figure_19", RM_DATA, "Gold and proxy against KL", "Best-of-n with the largest RM"),
-    Entry("figure_20", FITS, "Proxy score", "Proxy of best-of-n with linear fits"),
-    Entry("figure_21", RM_DATA, "Gold by size and data", "Gold of the best of n against data"),
-    Entry("figure_22", POLICY_SIZE, "Large RM", "PPO, by policy"),
-    Entry("figure_23", POLICY_SIZE, "Small RM", "PPO, gain by policy"),
-    Entry("figure_24", POLICY_SIZE, "Small RM", "PPO, proxy minus gold by policy"),
-    Entry("figure_25", METHODS, "Training", "Share of clipped ratios in PPO's updates"),
-    Entry("figure_26a", FITS, "Extrapolation", "Best-of-n beyond the KL of its fit"),
-    Entry("figure_26b", FITS, "Extrapolation", "PPO beyond the KL of its fit"),
-    Entry("figure_kl_estimate", FITS, "KL of best-of-n", "Coefficients with KL estimated"),
-    Entry("figure_gold_ceiling", FITS, "Ceiling of gold", "Coefficients beside gold's own"),
-    Entry("figure_paper_trends", FITS, "Beside the paper", "Slopes per decade, the paper's too"),
-)
+def _figures() -> tuple[Entry, ...]:
+    """Arguments of every `@figure` in this folder: the paper's figures by number, then new ones."""
+    entries = [
+        _entry(decorator)
+        for path in sorted(Path(__file__).parent.glob("*.py"))
+        for function in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(function, ast.FunctionDef)
+        for decorator in function.decorator_list
+        if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "figure"
+    ]
+    return tuple(sorted(entries, key=lambda entry: (entry.number == "new", entry.name)))
+
+
+def _entry(call: ast.Call) -> Entry:
+    places = {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
+    name = f"figure_{_value(call.args[0])}"
+    return Entry(name, places["category"], places["group"], places["title"])
+
+
+def _value(node: ast.expr) -> str:
+    """A literal, or one of the categories above by its name."""
+    return str(globals()[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node))
+
+
+FIGURES = _figures()
 TABLES = (
     Entry("table_01", TABLE, "Settings", "Hyperparameters beside the paper's"),
     Entry("table_02", TABLE, "Responses", "The best of the first n to one prompt"),

@@ -12,9 +12,11 @@ from matplotlib.patches import Patch
 
 from overopt.analysis.statistics import deep_statistics
 from overopt.analysis.tables import binned_curves
+from overopt.figures.catalog import FITS
 from overopt.figures.inputs import FigureTables, nothing_to_draw, same_cells, sweep_over_sizes
 from overopt.figures.legends import line_legend, size_legend
 from overopt.figures.points_against_size import error_bars
+from overopt.figures.registry import figure
 from overopt.figures.sample import count_of, note_text
 from overopt.figures.score_against_kl import (
     FIT_LINE,
@@ -42,12 +44,29 @@ ROUNDING = 1 + 1e-6
 BAR_SPACING = 0.016  # of the largest sqrt(KL)
 
 
+@figure("26a", category=FITS, group="Extrapolation", title="Best-of-n beyond the KL of its fit")
 def figure_26a(tables: FigureTables) -> Figure:
     """Best-of-n beyond the KL that its form was fitted to (Gao et al. 2022, Fig. 26a).
 
-    Deep best-of-n, fitted to n <= 1,000; without it the lower two thirds of sqrt(KL) predict the
-    rest.
+    Best-of-n beyond the KL that its form was fitted to. Solid: gold; dotted: gold = d (alpha - beta
+    d) fitted up to the vertical mark; the bars at the right are what the fit says of the last
+    point, with its interval.
+
+    **To see:** whether the dotted line meets the solid one at the end, and the bar the end of the
+    band.
+
+    **Beside the paper:** figure 26a of Gao et al. 2022: fitted to n of 1,000 and less (6 nats),
+    tested to n = 60,000 (10 nats). A study without deep best-of-n predicts the last third of
+    sqrt(KL) from the first two instead, and the title says so. Deep runs have fewer prompts.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # Deep best-of-n, fitted to n <= 1,000; without it the lower two thirds of sqrt(KL) predict the
+    # rest.
     points = tables.extrapolation
     is_beyond = points["is_deep"].astype(bool) & (points["split"] == "beyond_limit")
     if is_beyond.any():
@@ -57,8 +76,25 @@ def figure_26a(tables: FigureTables) -> Figure:
     return _figure(tables, "best_of_n", tables.binned_curves, _held_out(points), title)
 
 
+@figure("26b", category=FITS, group="Extrapolation", title="PPO beyond the KL of its fit")
 def figure_26b(tables: FigureTables) -> Figure:
-    """PPO beyond the KL that its form was fitted to, the lower half (Gao et al. 2022, Fig. 26b)."""
+    """PPO beyond the KL that its form was fitted to, the lower half (Gao et al. 2022, Fig. 26b).
+
+    PPO beyond the KL that its form was fitted to: gold = d (alpha - beta log d), fitted to the
+    lower half of each curve's KL (dotted, up to the vertical mark). The bars at the right are what
+    the fit says of the last point, with its interval.
+
+    **To see:** how far a fit to the rise foresees the fall.
+
+    **Beside the paper:** figure 26b of Gao et al. 2022, fitted to 40 nats and tested to 100. Runs
+    here end at lower KL, so the border is half of each curve's own range.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     title = "PPO: fitted to the lower half of the KL"
     return _figure(tables, "ppo", tables.binned_curves, _held_out(tables.extrapolation), title)
 

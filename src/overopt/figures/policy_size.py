@@ -6,12 +6,14 @@ from matplotlib.figure import Figure
 from overopt.analysis.curve_statistics import initial_scores
 from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.analysis.tables import band_table
+from overopt.figures.catalog import POLICY_SIZE
 from overopt.figures.inputs import (
     FigureTables,
     nothing_to_draw,
     same_cells,
     sweep_over_policies,
 )
+from overopt.figures.registry import figure
 from overopt.figures.replicates import statistics_of
 from overopt.figures.sample import note_sample
 from overopt.figures.score_against_kl import Series, score_figure, series_of
@@ -20,29 +22,94 @@ from overopt.figures.style import category_colors, format_count
 LEGEND = "Policy"
 
 
+@figure("07a", category=POLICY_SIZE, group="Small RM", title="Best-of-n, by policy")
 def figure_07a(tables: FigureTables) -> Figure:
-    """Best-of-n of several policies against one small RM (Gao et al. 2022, Fig. 7a)."""
+    """Best-of-n of several policies against one small RM (Gao et al. 2022, Fig. 7a).
+
+    Best-of-n of policies of different size against the same reward model, the smallest that the
+    policies share. Asterisks: highest point of gold. Each policy starts at its own initial score;
+    zero is the main policy's.
+
+    **To see:** whether the larger policy starts higher, gains less, and peaks at the same KL.
+
+    **Beside the paper:** figure 7a of Gao et al. 2022, with policies of 1.2B and 6B parameters and
+    a 12M reward model. Other policies of the study that share the reward model are drawn too, such
+    as one of the same size that was trained longer: it tells size from training.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     return _scores_by_policy(tables, "best_of_n", "Best-of-n")
 
 
+@figure("07b", category=POLICY_SIZE, group="Small RM", title="PPO, by policy")
 def figure_07b(tables: FigureTables) -> Figure:
-    """PPO of several policies against one small RM (Gao et al. 2022, Fig. 7b)."""
+    """PPO of several policies against one small RM (Gao et al. 2022, Fig. 7b).
+
+    PPO of policies of different size against the same reward model, the smallest that the policies
+    share. Asterisks: highest point of gold. Each policy starts at its own initial score; zero is
+    the main policy's.
+
+    **To see:** whether the larger policy starts higher, gains less, and peaks at the same KL.
+
+    **Beside the paper:** figure 7b of Gao et al. 2022, with policies of 1.2B and 6B parameters and
+    a 12M reward model. Other policies of the study that share the reward model are drawn too, such
+    as one of the same size that was trained longer: it tells size from training.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     return _scores_by_policy(tables, "ppo", "PPO")
 
 
+@figure("22", category=POLICY_SIZE, group="Large RM", title="PPO, by policy")
 def figure_22(tables: FigureTables) -> Figure:
-    """PPO of several policies against a large RM (Gao et al. 2022, Fig. 22)."""
+    """PPO of several policies against a large RM (Gao et al. 2022, Fig. 22).
+
+    PPO of policies of different size against the largest reward model that they share. Asterisks:
+    highest point of gold.
+
+    **To see:** whether the picture of figure 7b holds for a reward model that is hard to
+    overoptimize.
+
+    **Beside the paper:** figure 22 of Gao et al. 2022, with its 3B reward model.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     sizes = sweep_over_policies(tables, tables.binned_curves, "ppo")["proxy_size"].unique()
     if len(sizes) < 2:
         raise nothing_to_draw("PPO result of two policies against a second RM", "policy_size")
     return _scores_by_policy(tables, "ppo", "PPO", largest=True)
 
 
+@figure("23", category=POLICY_SIZE, group="Small RM", title="PPO, gain by policy")
 def figure_23(tables: FigureTables) -> Figure:
     """The gain of figure 7b: scores minus those of each policy's start (Gao et al. 2022, Fig. 23).
 
-    Gold and proxy count from the policy's own initial scores, in every replicate.
+    The runs of figure 7b, each counted from its own policy's initial scores, gold and proxy.
+
+    **To see:** whether the smaller policy gains more.
+
+    **Beside the paper:** figure 23 of Gao et al. 2022. Initial scores are those of the pool of
+    best-of-n, more accurate than the first evaluation of a run.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # Gold and proxy count from the policy's own initial scores, in every replicate.
     rows = _policy_cells(tables, "ppo")
     statistics = statistics_of(tables, rows)
     curves = same_cells(tables.curves, rows)
@@ -59,8 +126,24 @@ def figure_23(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure("24", category=POLICY_SIZE, group="Small RM", title="PPO, proxy minus gold by policy")
 def figure_24(tables: FigureTables) -> Figure:
-    """Proxy minus gold against KL, by policy (Gao et al. 2022, Fig. 24)."""
+    """Proxy minus gold against KL, by policy (Gao et al. 2022, Fig. 24).
+
+    Proxy minus gold score in the runs of figure 7b, against KL.
+
+    **To see:** whether the gap between what is optimized and what is wanted grows with KL alike for
+    all policies.
+
+    **Beside the paper:** figure 24 of Gao et al. 2022, whose caption refers to itself; the gap is
+    of the runs of figure 7b. Its interval is of the difference, paired by prompt and seed.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     rows = _policy_cells(tables, "ppo")
     statistics = statistics_of(tables, rows)
     series = []

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from overopt.analysis.bootstrap import percentile_interval
+from overopt.figures.catalog import RM_DATA
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_data
 from overopt.figures.legends import RM_LEGEND, line_legend, size_legend
 from overopt.figures.points_against_size import (
@@ -23,6 +24,7 @@ from overopt.figures.points_against_size import (
     size_figure,
     ticks_at,
 )
+from overopt.figures.registry import figure
 from overopt.figures.replicates import statistics_of
 from overopt.figures.sample import count_of, note_sample, note_text
 from overopt.figures.style import (
@@ -38,11 +40,28 @@ RM_KEYS = ["proxy_size", "num_parameters", "num_comparisons"]
 SMALLEST_MARKER, LARGEST_MARKER = 3.0, 9.0  # points
 
 
+@figure("05", category=RM_DATA, group="Validation loss", title="Gold score against the RM's loss")
 def figure_05(tables: FigureTables) -> Figure:
     """Gold score of the best of n against the RM's validation loss (Gao et al. 2022, Fig. 5).
 
-    One point per RM size and amount of data.
+    Gold score of the best of n at the largest n against the reward model's loss on held-out
+    synthetic comparisons. One point per size (color) and amount of data (area); horizontal bars
+    span the seeds.
+
+    **To see:** whether points of equal loss have equal gold, whatever mix of size and data they
+    come from.
+
+    **Beside the paper:** figure 5 of Gao et al. 2022, which calls this weak evidence. In the
+    paper's own figure, at a loss of about 0.5, points with 32,000 comparisons lie below those with
+    90,000; the area of the points shows such a pattern here.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # One point per RM size and amount of data.
     gold = sweep_over_data(tables, tables.peaks, "best_of_n")
     losses = seed_means(_rms_of(tables, gold), RM_KEYS, "validation_loss")
     rows = gold.merge(losses[[*RM_KEYS, *_with_bounds("validation_loss")]], on=RM_KEYS)
@@ -75,8 +94,25 @@ def figure_05(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure(
+    "06",
+    category=RM_DATA,
+    group="Validation loss",
+    title="Loss against amount of data, by RM size",
+)
 def figure_06(tables: FigureTables) -> Figure:
-    """Validation loss against amount of data, by RM size (Gao et al. 2022, Fig. 6)."""
+    """Validation loss against amount of data, by RM size (Gao et al. 2022, Fig. 6).
+
+    Loss of the reward models on held-out synthetic comparisons, by amount of data and size. Bars:
+    lowest to highest seed. Horizontal line: the loss of a coin, log 2; vertical line: the 2,000
+    comparisons below which the paper sees hardly any learning, where the axis reaches it.
+
+    **To see:** where the loss leaves chance, whether that place moves with size, and whether larger
+    reward models then improve faster.
+
+    **Beside the paper:** figure 6 of Gao et al. 2022. There all sizes stay near chance up to 2,000
+    comparisons. A world whose task has an easy part leaves chance earlier.
+    """
     cells = sweep_over_data(tables, tables.peaks, "best_of_n")
     losses = seed_means(_rms_of(tables, cells), RM_KEYS, "validation_loss")
     title = "Validation loss by amount of data"
@@ -89,8 +125,30 @@ def figure_06(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure(
+    "10",
+    category=RM_DATA,
+    group="Gold by size and data",
+    title="Highest gold score, RM size x data",
+)
 def figure_10(tables: FigureTables) -> Figure:
-    """Highest gold score of best-of-n for every RM size and amount of data (2022, Fig. 10)."""
+    """Highest gold score of best-of-n for every RM size and amount of data (2022, Fig. 10).
+
+    Highest gold score that best-of-n reaches, for every reward-model size and amount of data, with
+    half the length of its interval. White cells are not in the study.
+
+    **To see:** whether more parameters and more data both help, and whether one makes up for the
+    other.
+
+    **Beside the paper:** figure 10 of Gao et al. 2022 shows the same numbers as curves. A highest
+    point of a noisy curve is biased upwards, more so for flat curves.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     rows = sweep_over_data(tables, tables.peaks, "best_of_n")
     half = (rows["peak_gold_high"] - rows["peak_gold_low"]) / 2
     table = rows.assign(half=half).pivot(
@@ -117,18 +175,82 @@ def figure_10(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure(
+    "17",
+    category=RM_DATA,
+    group="Coefficients",
+    title="Best-of-n: alpha against amount of data",
+)
 def figure_17(tables: FigureTables) -> Figure:
-    """Coefficient alpha of best-of-n against data, mean over RM sizes (2022, Fig. 17)."""
+    """Coefficient alpha of best-of-n against data, mean over RM sizes (2022, Fig. 17).
+
+    Coefficient alpha of the best-of-n form gold = d (alpha - beta d) by amount of data. Colors:
+    each reward-model size; black: their mean, with its interval, where every size is trained.
+
+    **To see:** whether alpha follows the amount of data as smoothly as it follows the size.
+
+    **Beside the paper:** figure 17 of Gao et al. 2022, which shows the mean only and finds no clean
+    law. The mean is taken in every bootstrap replicate, as sizes share prompts and data.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     return _coefficient_figure(tables, "alpha", ALPHA_UNIT)
 
 
+@figure(
+    "18",
+    category=RM_DATA,
+    group="Coefficients",
+    title="Best-of-n: beta against amount of data",
+)
 def figure_18(tables: FigureTables) -> Figure:
-    """Coefficient beta of best-of-n against data, mean over RM sizes (2022, Fig. 18)."""
+    """Coefficient beta of best-of-n against data, mean over RM sizes (2022, Fig. 18).
+
+    Coefficient beta of the best-of-n form gold = d (alpha - beta d) by amount of data. Colors: each
+    reward-model size; black: their mean, with its interval, where every size is trained.
+
+    **To see:** whether beta follows the amount of data as smoothly as it follows the size.
+
+    **Beside the paper:** figure 18 of Gao et al. 2022, which shows the mean only and finds no clean
+    law. The mean is taken in every bootstrap replicate, as sizes share prompts and data.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     return _coefficient_figure(tables, "beta", BETA_UNIT)
 
 
+@figure(
+    "21",
+    category=RM_DATA,
+    group="Gold by size and data",
+    title="Gold of the best of n against data",
+)
 def figure_21(tables: FigureTables) -> Figure:
-    """Gold score of the best of n against amount of data, by RM size (2022, Fig. 21)."""
+    """Gold score of the best of n against amount of data, by RM size (2022, Fig. 21).
+
+    Gold score of the best of n at the largest n, by amount of data and size. Vertical line: the
+    paper's threshold of 2,000 comparisons, where the axis reaches it.
+
+    **To see:** where gold first exceeds zero, the initial policy's score, and whether larger reward
+    models then rise faster.
+
+    **Beside the paper:** figure 21 of Gao et al. 2022. There gold is below zero, worse than no
+    optimization, up to 2,000 comparisons.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     rows = sweep_over_data(tables, tables.peaks, "best_of_n")
     ylabel = f"gold score at n = {_largest_n(tables)} (initial-policy sd)"
     with style():

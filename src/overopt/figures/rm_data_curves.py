@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.errors import UserError
+from overopt.figures.catalog import RM_DATA
 from overopt.figures.inputs import (
     FigureTables,
     data_sweep_sizes,
@@ -12,6 +13,7 @@ from overopt.figures.inputs import (
     same_cells,
     sweep_over_data,
 )
+from overopt.figures.registry import figure
 from overopt.figures.replicates import mean_curve, statistics_of
 from overopt.figures.sample import note_sample, note_text
 from overopt.figures.score_against_kl import Series, score_figure, series_of
@@ -20,11 +22,30 @@ from overopt.figures.style import category_colors, format_count, size_colors
 DATA_LEGEND = "comparisons"
 
 
+@figure(
+    "04a",
+    category=RM_DATA,
+    group="Gold and proxy against KL",
+    title="Best-of-n, by amount of data",
+)
 def figure_04a(tables: FigureTables) -> Figure:
     """Best-of-n: scores against KL, by amount of data, at one RM size (2022, Fig. 4a).
 
-    The size at which PPO sweeps the amount of data too, else the smallest that does.
+    Best-of-n against one size of reward model, trained on different amounts of synthetic
+    comparisons. Solid: gold; dashed: proxy; dotted: the method's form, both coefficients free.
+
+    **To see:** whether more data gives a higher and later peak of gold and less loss after it.
+
+    **Beside the paper:** figure 4a of Gao et al. 2022, with its 12M reward model; here a size at
+    which both methods sweep the data, if there is one. The title names it.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # The size at which PPO sweeps the amount of data too, else the smallest that does.
     rows = sweep_over_data(tables, tables.binned_curves, "best_of_n")
     sizes = data_sweep_sizes(rows)
     try:
@@ -35,17 +56,53 @@ def figure_04a(tables: FigureTables) -> Figure:
     return _scores_by_data(tables, rows, [*shared, *sizes][0], "Best-of-n")
 
 
+@figure("04b", category=RM_DATA, group="Gold and proxy against KL", title="PPO, by amount of data")
 def figure_04b(tables: FigureTables) -> Figure:
-    """PPO: scores against KL, by amount of data, at one RM size (Gao et al. 2022, Fig. 4b)."""
+    """PPO: scores against KL, by amount of data, at one RM size (Gao et al. 2022, Fig. 4b).
+
+    PPO against one size of reward model, trained on different amounts of synthetic comparisons.
+    Solid: gold; dashed: proxy; dotted: the method's form, both coefficients free.
+
+    **To see:** whether more data gives a higher and later peak of gold and less loss after it.
+
+    **Beside the paper:** figure 4b of Gao et al. 2022, with its 12M reward model; here a size at
+    which both methods sweep the data, if there is one. The title names it.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     rows = sweep_over_data(tables, tables.binned_curves, "ppo")
     return _scores_by_data(tables, rows, data_sweep_sizes(rows)[0], "PPO")
 
 
+@figure(
+    "13",
+    category=RM_DATA,
+    group="Epochs or data",
+    title="Four epochs against four times the data",
+)
 def figure_13(tables: FigureTables) -> Figure:
     """Best-of-n gold with four epochs and with four times the data (Gao et al. 2022, Fig. 13).
 
-    Mean over the RM sizes that have all of them. Footnote 7.
+    Best-of-n, averaged over all reward-model sizes, after training on little data once, on the same
+    data several times, and on as much more data once. The same number of steps in the last two.
+
+    **To see:** whether passes over the same data help like more data does.
+
+    **Beside the paper:** figure 13 and footnote 7 of Gao et al. 2022: four epochs on 2,000
+    comparisons change nothing, one epoch on 8,000 is clearly better. The mean over sizes is taken
+    in every bootstrap replicate.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # Mean over the RM sizes that have all of them. Footnote 7.
     cells = _epoch_cells(tables)
     statistics = statistics_of(tables, cells)
     kinds = cells.sort_values(["num_comparisons", "num_epochs"])
@@ -64,8 +121,29 @@ def figure_13(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure(
+    "19",
+    category=RM_DATA,
+    group="Gold and proxy against KL",
+    title="Best-of-n with the largest RM",
+)
 def figure_19(tables: FigureTables) -> Figure:
-    """Best-of-n: scores against KL, by amount of data, at the largest RM (2022, Fig. 19)."""
+    """Best-of-n: scores against KL, by amount of data, at the largest RM (2022, Fig. 19).
+
+    Best-of-n against the largest reward model, trained on different amounts of data. Solid: gold;
+    dashed: proxy; dotted: the form, both coefficients free.
+
+    **To see:** whether the order is that of figure 4a, and what a large reward model is worth with
+    little data.
+
+    **Beside the paper:** figure 19 of Gao et al. 2022, with its 3B reward model.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     rows = sweep_over_data(tables, tables.binned_curves, "best_of_n")
     return _scores_by_data(tables, rows, data_sweep_sizes(rows)[-1], "Best-of-n")
 

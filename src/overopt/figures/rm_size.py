@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from overopt.figures.catalog import RM_SIZE
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
 from overopt.figures.legends import size_legend
 from overopt.figures.points_against_size import (
@@ -20,6 +21,7 @@ from overopt.figures.points_against_size import (
     size_figure,
     ticks_at,
 )
+from overopt.figures.registry import figure
 from overopt.figures.sample import count_of, note_sample, note_text
 from overopt.figures.style import (
     GRAY,
@@ -37,29 +39,102 @@ LINE_LABEL = r"line in $\log_{10}$ of the parameters"
 BESIDE = 1.08  # points of a second fit stand beside those of the first
 
 
+@figure("03a", category=RM_SIZE, group="Coefficients", title="Best-of-n: alpha against RM size")
 def figure_03a(tables: FigureTables) -> Figure:
-    """Coefficient alpha of best-of-n against RM size (Gao et al. 2022, Fig. 3a)."""
+    """Coefficient alpha of best-of-n against RM size (Gao et al. 2022, Fig. 3a).
+
+    Coefficient alpha of the best-of-n form gold = d (alpha - beta d), d = sqrt(KL): the initial
+    slope of gold in sqrt(KL). One fit per reward-model size, both coefficients free. The line is a
+    least-squares line in log10 of the parameters, its band pointwise.
+
+    **To see:** whether alpha rises with the logarithm of the size, as the paper finds.
+
+    **Beside the paper:** figure 3a of Gao et al. 2022. The paper's arXiv and ICML versions hold
+    different numbers in figures 3a and 3b (read off: alpha +0.064 and +0.054 per decade, beta
+    -0.011 and -0.016); figure_paper_trends shows both beside this run. The paper's band is a
+    regression's, not a bootstrap's. The caption promises dashed proxy lines that its figure does
+    not show.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     title = r"Best-of-n: $\alpha$ of gold $= d\,(\alpha - \beta d)$"
     return _coefficient_figure(tables, "best_of_n", "alpha", title, ALPHA_UNIT)
 
 
+@figure("03b", category=RM_SIZE, group="Coefficients", title="Best-of-n: beta against RM size")
 def figure_03b(tables: FigureTables) -> Figure:
-    """Coefficient beta of best-of-n against RM size (Gao et al. 2022, Fig. 3b)."""
+    """Coefficient beta of best-of-n against RM size (Gao et al. 2022, Fig. 3b).
+
+    Coefficient beta of the best-of-n form gold = d (alpha - beta d), d = sqrt(KL): how fast gold
+    bends down. One fit per reward-model size, both coefficients free. The line is a least-squares
+    line in log10 of the parameters, its band pointwise.
+
+    **To see:** whether beta falls with the logarithm of the size, as the paper finds; its trend is
+    the smaller one, so look at the bars.
+
+    **Beside the paper:** figure 3b of Gao et al. 2022. The paper's arXiv and ICML versions hold
+    different numbers in figures 3a and 3b (read off: alpha +0.064 and +0.054 per decade, beta
+    -0.011 and -0.016); figure_paper_trends shows both beside this run. The paper's band is a
+    regression's, not a bootstrap's. The caption promises dashed proxy lines that its figure does
+    not show.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
+    """
     title = r"Best-of-n: $\beta$ of gold $= d\,(\alpha - \beta d)$"
     return _coefficient_figure(tables, "best_of_n", "beta", title, BETA_UNIT)
 
 
+@figure("03c", category=RM_SIZE, group="Coefficients", title="PPO: beta against RM size, one alpha")
 def figure_03c(tables: FigureTables) -> Figure:
     """Coefficient beta of PPO with one alpha for all sizes (Gao et al. 2022, Fig. 3c).
 
-    Betas of fits with an alpha of their own are drawn lighter, beside.
+    Coefficient beta of the PPO form gold = d (alpha - beta log d), d = sqrt(KL), by reward-model
+    size. Blue: with one alpha for all sizes, as the paper has it. Gray, beside: each size with an
+    alpha of its own. Line and band: of the blue points.
+
+    **To see:** whether beta falls with the logarithm of the size, and whether the choice between
+    one alpha and free alphas matters.
+
+    **Beside the paper:** figure 3c of Gao et al. 2022. The paper mixes both fits: figure 3c has one
+    alpha, but the lines of figure 1b fit best with free ones. Here both are shown, and figure 1b
+    says which it draws.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # Betas of fits with an alpha of their own are drawn lighter, beside.
     title = r"PPO: $\beta$ of gold $= d\,(\alpha - \beta \log d)$"
     return _coefficient_figure(tables, "rl_shared_alpha", "beta", title, ALPHA_UNIT)
 
 
+@figure(
+    "11",
+    category=RM_SIZE,
+    group="Validation loss",
+    title="Loss against RM size, near-chance RMs too",
+)
 def figure_11(tables: FigureTables) -> Figure:
-    """Validation loss against RM size, with the RMs near chance (Gao et al. 2022, Fig. 11)."""
+    """Validation loss against RM size, with the RMs near chance (Gao et al. 2022, Fig. 11).
+
+    Loss on held-out synthetic comparisons by reward-model size, at the most data. Points: mean over
+    seeds, bars: lowest to highest. Orange: sizes so small that they stay near chance.
+
+    **To see:** whether the loss falls steadily with size, and where that begins.
+
+    **Beside the paper:** figure 11 of Gao et al. 2022. As there (footnote 3), reward models near
+    chance appear here and in figure 12 only and are left out of every trend.
+    """
     rms = _size_sweep_rms(tables)
     means = seed_means(rms, ["num_parameters"], "validation_loss")
     excluded = rms[rms["proxy_size"].isin(tables.settings.excluded_sizes)]
@@ -84,13 +159,37 @@ def figure_11(tables: FigureTables) -> Figure:
     return figure
 
 
+@figure(
+    "12",
+    category=RM_SIZE,
+    group="Peak",
+    title="Predicted and observed peak of gold, by RM size",
+)
 def figure_12(tables: FigureTables) -> Figure:
     """Peak of the best-of-n form and of the curve, by RM size (Gao et al. 2022, Fig. 12).
 
-    Left: height alpha^2 / 4 beta against the highest gold score seen. Right: location
-    alpha / 2 beta, in sqrt(nats), and where the highest was seen. The paper plots the location
-    under a title that says gold score.
+    The peak of gold under best-of-n, by reward-model size. Left: its height as the fitted form
+    predicts it, alpha^2 / (4 beta), against the highest gold score seen; hollow points have their
+    predicted peak beyond the largest n. Right: its place in sqrt(KL), alpha / (2 beta), and where
+    the highest score was seen; the line is the largest n.
+
+    **To see:** whether points lie on the diagonal: then the form's two numbers predict how much can
+    be gained. Reward models whose fit has no peak are missing.
+
+    **Beside the paper:** figure 12 of Gao et al. 2022 plots alpha / (2 beta) under the title and
+    label of a maximum gold score. That is the place of the peak, in sqrt(nats), not its height: its
+    values of 1.4 to 3.6 exceed every gold score of the paper. Here both are drawn, each under its
+    own name.
+
+    Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
+    the same prompt, in standard deviations of the gold score within a prompt under that policy.
+    Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
+    nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
+    over prompts and reward-model seeds; with one seed they cover prompts only.
     """
+    # Left: height alpha^2 / 4 beta against the highest gold score seen. Right: location alpha / 2
+    # beta, in sqrt(nats), and where the highest was seen. The paper plots the location under a
+    # title that says gold score.
     forms = tables.forms[(tables.forms["score"] == "gold") & (tables.forms["form"] == "best_of_n")]
     if forms.empty:
         raise nothing_to_draw("best_of_n result", "rm_size")

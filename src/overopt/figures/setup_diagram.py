@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from overopt.figures.catalog import OVERVIEW
 from overopt.figures.inputs import FigureTables
+from overopt.figures.registry import figure
 from overopt.figures.style import GRAY, Color, category_colors, format_count, style
 
 Kind = Literal["human", "gold", "synthetic", "proxy", "policy", "result"]
@@ -72,8 +74,28 @@ ARROWS = (
 )
 
 
+@figure(
+    "02",
+    category=OVERVIEW,
+    group="Setup",
+    title="The real and the synthetic setup, with the rules",
+)
 def figure_02(tables: FigureTables) -> Figure:
-    """The real and the synthetic setup, with the rules that make it (Gao et al. 2022, Fig. 2)."""
+    """The real and the synthetic setup, with the rules that make it (Gao et al. 2022, Fig. 2).
+
+    The setup. Above: humans compare responses and a reward model learns from them; what humans
+    would say of the optimized responses cannot be measured at scale. Below: a gold reward model
+    stands for the humans. It labels the comparisons that the proxy reward models learn from and
+    scores what optimization makes of them. Under each box stand the rules of this workflow that
+    make it.
+
+    **To see:** the gold reward model's scores never train a policy (dashed): they tell how well the
+    proxies did.
+
+    **Beside the paper:** figure 2 of Gao et al. 2022 draws the upper row and the middle of the
+    lower; here the diagram goes on to the curves, with the names of the rules. The gold reward
+    model is itself trained on comparisons by simulated annotators, or on a file of human ones.
+    """
     details = _details(tables)
     with style():
         figure = Figure(figsize=SIZE)

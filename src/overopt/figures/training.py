@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.figures.catalog import KL_PENALTY, METHODS, POLICY_SIZE
 from overopt.figures.inputs import (
     FigureTables,
     nothing_to_draw,
@@ -19,6 +20,7 @@ from overopt.figures.inputs import (
 )
 from overopt.figures.legends import RM_LEGEND, color_legend, line_legend, size_legend
 from overopt.figures.policy_size import policy_label
+from overopt.figures.registry import figure
 from overopt.figures.sample import count_of, note_text
 from overopt.figures.style import (
     GRAY,
@@ -37,8 +39,25 @@ NUM_STEPS = 101
 SMOOTHED = 5  # iterations
 
 
+@figure(
+    "14",
+    category=KL_PENALTY,
+    group="Training",
+    title="KL against PPO iteration, by KL penalty",
+)
 def figure_14(tables: FigureTables) -> Figure:
-    """KL against PPO iteration, by KL penalty (Gao et al. 2022, Fig. 14)."""
+    """KL against PPO iteration, by KL penalty (Gao et al. 2022, Fig. 14).
+
+    PPO under several KL penalties. KL from the initial policy in training: thin lines are seeds,
+    thick ones their mean as far as all runs go. The vertical axis is a square root, so that growth
+    with the square of the iterations is a straight line.
+
+    **To see:** whether the line is straight without a penalty, and whether a penalty ends in a
+    plateau, the lower the larger it is.
+
+    **Beside the paper:** figure 14 of Gao et al. 2022, over 3 million completions on a linear axis.
+    First iterations that train the value head only stay at 0.
+    """
     cells = sweep_over_penalties(tables, tables.peaks)
     colors = size_colors(cells["kl_coef"])
     title = f"PPO, {format_count(cells['num_parameters'].iloc[0])} RM"
@@ -46,8 +65,19 @@ def figure_14(tables: FigureTables) -> Figure:
     return _kl_figure(tables, cells, labels, list(colors.values()), title, "KL penalty")
 
 
+@figure("15", category=POLICY_SIZE, group="Training", title="KL against PPO iteration, by policy")
 def figure_15(tables: FigureTables) -> Figure:
-    """KL against PPO iteration, by policy, at the small RM (Gao et al. 2022, Fig. 15)."""
+    """KL against PPO iteration, by policy, at the small RM (Gao et al. 2022, Fig. 15).
+
+    PPO of policies of different size against the same reward model. KL from the initial policy in
+    training: thin lines are seeds, thick ones their mean as far as all runs go. The vertical axis
+    is a square root, so that growth with the square of the iterations is a straight line.
+
+    **To see:** whether the larger policy moves less per iteration.
+
+    **Beside the paper:** figure 15 and footnote 12 of Gao et al. 2022. Learning rates of policies
+    differ in both, so that the rate per iteration is not of the size alone.
+    """
     cells = sweep_over_policies(tables, tables.peaks, "ppo")
     cells = cells[cells["proxy_size"] == cells["proxy_size"].iloc[0]]
     labels = [policy_label(tables, name) for name in cells["policy_size"]]
@@ -55,8 +85,20 @@ def figure_15(tables: FigureTables) -> Figure:
     return _kl_figure(tables, cells, labels, category_colors(len(cells)), title, "Policy")
 
 
+@figure("16", category=METHODS, group="Training", title="KL against PPO iteration, by RM size")
 def figure_16(tables: FigureTables) -> Figure:
-    """KL against PPO iteration, by RM size (Gao et al. 2022, Fig. 16)."""
+    """KL against PPO iteration, by RM size (Gao et al. 2022, Fig. 16).
+
+    PPO against reward models of every size. KL from the initial policy in training: thin lines are
+    seeds, thick ones their mean as far as all runs go. The vertical axis is a square root, so that
+    growth with the square of the iterations is a straight line.
+
+    **To see:** whether the lines are straight, and steeper for smaller reward models.
+
+    **Beside the paper:** figure 16 of Gao et al. 2022 (section 3.5: KL grows about quadratically in
+    training; there the exponents read off are 1.7 to 2.2). Learning rates rise over the first
+    iterations here.
+    """
     cells = sweep_over_sizes(tables, tables.peaks, "ppo")
     colors = size_colors(cells["num_parameters"])
     labels = [format_count(size) for size in colors]
@@ -65,11 +107,20 @@ def figure_16(tables: FigureTables) -> Figure:
     )
 
 
+@figure("25", category=METHODS, group="Training", title="Share of clipped ratios in PPO's updates")
 def figure_25(tables: FigureTables) -> Figure:
     """Share of probability ratios that PPO clips, by RM size (Gao et al. 2022, Fig. 25).
 
-    Mean over the seeds whose run has reached the iteration.
+    Share of tokens whose probability ratio leaves the clipping range in PPO's updates, by
+    reward-model size; mean over the seeds that have reached the iteration and over five iterations.
+
+    **To see:** how large the share is, and whether it bursts, which tells of steps that were too
+    large.
+
+    **Beside the paper:** figure 25 of Gao et al. 2022, on which the text makes no claim. Batches
+    are smaller here, and the updates per rollout fewer.
     """
+    # Mean over the seeds whose run has reached the iteration.
     rows = tables.iterations
     if rows.empty:
         raise nothing_to_draw("PPO run of the main policy without KL penalty", "rm_size")
