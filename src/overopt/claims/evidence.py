@@ -141,19 +141,6 @@ def size_cells(evidence: Evidence, method: str, at_least: int = 3) -> pd.DataFra
     return cells
 
 
-def data_cells(evidence: Evidence, method: str, proxy_size: str, at_least: int = 3) -> pd.DataFrame:
-    """Cells of one RM size by amount of data, one epoch (section 3.3). NotRun if too few."""
-    cells = plain_cells(evidence, method)
-    cells = cells[cells["proxy_size"] == proxy_size]
-    cells = cells[cells["num_epochs"] == cells["num_epochs"].min()]
-    if len(cells) < at_least:
-        raise NotRun(
-            f"{len(cells)} amounts of data with {METHOD_NAMES[method]} for RM size {proxy_size}, "
-            f"{at_least} are needed: switch on the sweep over data (rm_data, rm_data_ppo)"
-        )
-    return cells.sort_values("num_comparisons")
-
-
 def data_sweeps(evidence: Evidence, method: str, at_least: int = 3) -> list[pd.DataFrame]:
     """The data sweep of every RM size that has `at_least` amounts, by size. NotRun if none."""
     cells = plain_cells(evidence, method)

@@ -147,10 +147,6 @@ class Study(StrictModel):
         """Cells of best-of-n."""
         return self.runs(BEST_OF_N)
 
-    def deep_best_of_n_runs(self) -> list[Run]:
-        """Cells of large-n best-of-n."""
-        return self.runs("deep_best_of_n")
-
     def ppo_runs(self) -> list[Run]:
         """Cells of PPO."""
         return self.runs("ppo")
