@@ -21,12 +21,12 @@ export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help install benchmark demo bench compare audit test lint format clean-venv
+.PHONY: help install benchmark demo bench reference audit test lint format clean-venv
 
 help:
 	@echo 'make benchmark    the whole default study, its report, its results in short (config/config.yaml)'
 	@echo 'make demo         the same, tiny, in about a minute (config/test.yaml)'
-	@echo 'make compare      a finished study against the reference in docs/reference (STUDY=study)'
+	@echo 'make reference    a finished study against the reference in docs/reference (STUDY=study)'
 	@echo 'make audit        where results come from, and whether they still hold (STUDY=default)'
 	@echo 'make bench        how fast it is, beside transformers and TRL: docs/performance.md (half an hour)'
 	@echo 'make test         all tests'
@@ -35,8 +35,8 @@ help:
 	@echo 'make format       ruff format, snakefmt'
 	@echo 'make clean-venv   remove .venv; results stay'
 	@echo
-	@echo 'STUDY=default     the study that make compare and make audit look at: results/$$STUDY'
-	@echo '                  (default: study for compare, default for audit)'
+	@echo 'STUDY=default     the study that make reference and make audit look at: results/$$STUDY'
+	@echo '                  (default: study for reference, default for audit)'
 	@echo 'ARTIFACT=results/default/claims.csv   for make audit: one file and its sources'
 	@echo 'CORES=2           cores for benchmark and demo (default: all)'
 	@echo 'PYTHON=python3.12 the Python to make .venv with (default: python3; 3.11 or newer)'
@@ -55,7 +55,7 @@ demo: $(INSTALLED)
 	snakemake --report results/test/report.html --configfile config/test.yaml
 	overopt summary results/test
 
-compare: $(INSTALLED)
+reference: $(INSTALLED)
 	overopt reference results/$(STUDY)
 
 # Makes an environment for TRL in ~/.cache/overopt-benchmarks (2 GB), where there is none.

@@ -120,7 +120,7 @@ def _study_folder(study: Path | None) -> Path:
 
 
 @app.command()
-def compare(
+def diff(
     first: Annotated[str, typer.Argument(metavar="A", help="Folder of a study, or a commit.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another folder or commit.")],
     study: Annotated[
@@ -132,12 +132,12 @@ def compare(
     Exit code 0 where nothing differs, 3 where something does. For whether coefficients differ by
     more than chance, see `overopt reference`.
     """
-    from overopt.audit.compare import compare as compare_studies
+    from overopt.audit.compare import compare
     from overopt.audit.compare_text import describe_comparison
 
     try:
         name = f"results/{study}" if study and "/" not in study else study
-        comparison = compare_studies(first, second, name=name)
+        comparison = compare(first, second, name=name)
     except UserError as error:
         raise _mistake(error) from None
     print(describe_comparison(comparison))

@@ -52,7 +52,7 @@ def test_a_study_is_the_same_as_its_copy_made_at_another_time(copies):
     assert comparison.is_equal
     assert comparison.num_common == ALL
     assert "All 15 results are the same, byte by byte." in describe_comparison(comparison)
-    done = CliRunner().invoke(app, ["compare", str(first / STUDY), str(second / STUDY)])
+    done = CliRunner().invoke(app, ["diff", str(first / STUDY), str(second / STUDY)])
     assert done.exit_code == 0
 
 
@@ -64,7 +64,7 @@ def test_an_edited_setting_is_one_cause_of_all_that_follows(copies):
     text = text_of(first, second)
     assert "1. Settings: copies 2 -> 3 (1 job of data.py)" in text
     assert "models/ 5" in text and "coefficients.csv" in text
-    done = CliRunner().invoke(app, ["compare", str(first / STUDY), str(second / STUDY)])
+    done = CliRunner().invoke(app, ["diff", str(first / STUDY), str(second / STUDY)])
     assert done.exit_code == 3
 
 

@@ -187,7 +187,7 @@ def test_a_lock_in_a_folder_of_its_own_with_a_working_folder():
 
 
 def compare(folder: Path, *arguments: str) -> tuple[int, str]:
-    return overopt(folder, "compare", *arguments)
+    return overopt(folder, "diff", *arguments)
 
 
 def test_two_commits_are_compared_from_the_cache(study):

@@ -196,11 +196,11 @@ def test_a_config_that_does_not_do_is_told(study, arguments, message):
 
 def test_a_study_equals_its_copy_and_an_edit_is_found(finished_study, study):
     first, second = (str(folder / "results/test") for folder in (finished_study, study))
-    code, text = overopt(study, "compare", first, second)
+    code, text = overopt(study, "diff", first, second)
     assert code == 0
     assert text.endswith(" results are the same, byte by byte.\n")
     flip(study / "results/test/claims.csv", 100)
-    code, text = overopt(study, "compare", first, second)
+    code, text = overopt(study, "diff", first, second)
     assert code == 3
     assert "1. Edited: in " in text
     assert "claims.csv" in text
