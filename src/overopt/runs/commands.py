@@ -71,7 +71,7 @@ def fit(
             from overopt.runs.fit_plot import plot_run
 
             plot.mkdir(parents=True, exist_ok=True)
-            for path in plot_run(fits, plot / f"{_file_name(curve.name)}.svg"):
+            for path in plot_run(fits, plot / _file_name(curve.name)):
                 print(f"  drawn: {path}", file=sys.stderr)
     table = fit_table(all_fits)
     if csv is not None:

@@ -148,6 +148,8 @@ def _fit_score(curve: RunCurve, score: Score, rng: np.random.Generator) -> Fitte
 def _unit(curve: RunCurve) -> str:
     if curve.per_prompt and curve.format.startswith(("best-of-n from", "checkpoints")):
         return "within-prompt sd of the initial policy's score"
+    if curve.per_prompt:
+        return "units of the score, above its first point"
     return "units of the log's score, above its fitted start"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
@@ -27,6 +28,6 @@ def plot_run(fits: Sequence[FittedRun], path: Path) -> list[Path]:
     axes.axhline(0, color="gray", linewidth=0.6)
     axes.set_xlabel("sqrt(KL), KL in nats per sequence")
     axes.set_ylabel(f"score ({fits[0].unit})", wrap=True)
-    axes.set_title(fits[0].curve.name, fontsize=10)
+    axes.set_title(fill(fits[0].curve.name, 80), fontsize=9)
     axes.legend(frameon=False, fontsize=8)
     return save_figure(figure, path)

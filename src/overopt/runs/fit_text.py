@@ -35,7 +35,10 @@ def describe_record(curve: RunCurve) -> list[str]:
 
 def _describe_fit(fit: FittedRun) -> list[str]:
     own = fit.own
-    over = {"prompts": f"over {fit.num_basis} prompts", "residuals": "over residuals of the fit"}
+    over = {
+        "prompts": f"over {fit.num_basis} prompts, of this run alone",
+        "residuals": "over residuals of the fit",
+    }
     lines = [
         f"  {fit.score}, {FORMS[fit.own_form].text} with d = sqrt(KL); "
         f"95% intervals {over[fit.basis]}; {fit.unit}",
