@@ -104,7 +104,7 @@ def test_commands_and_targets_exist(name: str) -> None:
     code = "\n".join(
         re.findall(r"```sh\n.*?```|```bash\n.*?```|`[^`\n]+`", text_of(name), re.DOTALL)
     )
-    assert set(re.findall(r"(?:^|`|\$ )overopt ([a-z]+)", code, re.MULTILINE)) <= commands
+    assert set(re.findall(r"(?:^|`|\$ )overopt ([a-z-]+)", code, re.MULTILINE)) <= commands
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", code, re.MULTILINE)) <= targets
 
 
