@@ -12,6 +12,7 @@ from overopt.analysis.kl_comparison import kl_differences
 from overopt.analysis.paper_comparison import compare_with_paper
 from overopt.analysis.recalibration import recalibrate
 from overopt.analysis.statistics import deep_statistics, study_statistics
+from overopt.analysis.sweeps import over
 from overopt.analysis.tables import binned_curves, coefficients, peaks
 from overopt.analysis.trends import trend_lines
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
@@ -19,7 +20,6 @@ from overopt.config.figures import FigureSettings
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.figures.inputs import FigureTables
 from overopt.theory.kl import best_of_n_kl, default_ns
-from overopt.theory.scaling_laws import size_sweep
 
 AMOUNTS = (500, 1_000, 2_000, 8_000, 20_000, 60_000)
 SEEDS = (0, 1, 2)
@@ -107,7 +107,7 @@ def tables_of(
     config, seed = options.analysis, options.bootstrap_seed
     statistics = study_statistics(curves, config, seed)
     # The figures show the forms of the sweep over sizes only, and fitting them takes time.
-    sweep = size_sweep(curves, options.main_policy)
+    sweep = over(curves, main_policy=options.main_policy)
     parts = [(False, sweep, study_statistics(curves, config, seed, sweep))]
     if len(deep):
         parts.append((True, deep, deep_statistics(deep, config, seed)))

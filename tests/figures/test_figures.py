@@ -12,11 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figure_examples import AMOUNTS, SEEDS, example_tables, tables_of, write_tables
+from overopt.analysis.sweeps import over
+from overopt.config.cells import ProxyRM, Run
 from overopt.errors import UserError
 from overopt.figures import drawing
 from overopt.figures.catalog import FIGURES
 from overopt.figures.drawing import draw_figures
-from overopt.figures.inputs import RUN_KEYS, FigureTables, read_tables
+from overopt.figures.inputs import FigureTables, read_tables
 from overopt.figures.registry import DRAW
 from overopt.figures.style import (
     SquareRootScale,
@@ -27,7 +29,6 @@ from overopt.figures.style import (
     save_figure,
     size_colors,
 )
-from overopt.theory.scaling_laws import size_sweep
 
 NUM_PROMPTS = 8
 NEEDED_SWEEP = {
@@ -172,15 +173,19 @@ def test_a_study_without_ppo_keeps_its_best_of_n_figures(
         assert DRAW[name](only).axes
 
 
+RUN = ["proxy_size", "num_parameters", "seed"]
+
+
 def test_tables_read_back_give_the_same_pictures(tables: FigureTables, tmp_path: Path) -> None:
     paths = write_tables(tables, tmp_path)
     logs, run_curves = [], []
-    for i, (key, rows) in enumerate(tables.iterations.groupby(RUN_KEYS)):
+    for i, (key, rows) in enumerate(tables.iterations.groupby(RUN)):
         logs.append(tmp_path / f"{i}.csv")
         rows[["step", "clipped_share"]].to_csv(logs[-1], index=False)
         run_curves.append(tmp_path / f"{i}.parquet")
-        keys = dict(zip(RUN_KEYS, key, strict=True))
-        pd.DataFrame([keys] * 2).assign(gold_score=0.0).to_parquet(run_curves[-1])
+        rm = ProxyRM(proxy_size=key[0], num_comparisons=1, seed=key[2])
+        cell = Run(method="ppo", policy_size="small", proxy_rm=rm).columns(key[1])
+        pd.DataFrame([cell] * 2).assign(gold_score=0.0).to_parquet(run_curves[-1])
     again = read_tables(tables.settings, paths, run_curves, logs)
     assert set(again.iterations["proxy_size"]) == set(tables.iterations["proxy_size"])
     for name in ("figure_01a", "figure_24", "figure_25", "figure_26a"):
@@ -210,7 +215,9 @@ def test_curves_are_drawn_where_they_are(name: str, method: str, tables: FigureT
     figure = DRAW[name](tables)
     axes = figure.axes[0]
     curves = tables.binned_curves
-    sweep = size_sweep(curves[curves["method"] == method], "small", ["x1", "x2"])
+    sweep = over(
+        curves[curves["method"] == method], main_policy="small", excluded_sizes=["x1", "x2"]
+    )
     for _, curve in sweep.groupby("proxy_size"):
         curve = curve[curve["num_seeds"] == len(SEEDS)]
         assert is_drawn(axes, curve["gold"]) and is_drawn(axes, curve["proxy"])
@@ -236,7 +243,9 @@ def test_coefficients_are_drawn_with_their_line(name: str, tables: FigureTables)
     form = "rl_shared_alpha" if name == "figure_03c" else "best_of_n"
     quantity = "alpha" if name == "figure_03a" else "beta"
     fits = tables.coefficients[tables.coefficients["form"] == form]
-    points = size_sweep(fits, "small", ["x1", "x2"]).sort_values("num_parameters")
+    points = over(fits, main_policy="small", excluded_sizes=["x1", "x2"]).sort_values(
+        "num_parameters"
+    )
     assert len(points) == 7 and is_drawn(axes, points[quantity])
     assert any(len(y) == 50 for y in drawn(axes))
     assert axes.get_xscale() == "log"
@@ -255,7 +264,7 @@ def test_sizes_near_chance_are_in_figures_11_and_12_only(tables: FigureTables) -
 def test_figure_12_has_height_and_place_of_the_forms_peak(tables: FigureTables) -> None:
     heights, places = DRAW["figure_12"](tables).axes
     fits = tables.coefficients[tables.coefficients["form"] == "best_of_n"]
-    fits = size_sweep(fits, "small").sort_values("num_parameters")
+    fits = over(fits, main_policy="small").sort_values("num_parameters")
     alpha, beta = fits["alpha"].to_numpy(), fits["beta"].to_numpy()
     predicted = [float(np.ravel(line.get_xdata())[0]) for line in heights.lines[1:]]
     np.testing.assert_allclose(predicted, alpha**2 / (4 * beta), rtol=1e-6)

@@ -233,6 +233,7 @@ REWARD_MODEL = {
 }
 POOL = {"config.best_of_n", "theory.pool_table", *CELLS}
 STATISTICS = {
+    *CELLS,
     *(
         "config.analysis",
         "analysis.bootstrap",
@@ -245,7 +246,10 @@ STATISTICS = {
     ),
     "randomness",
 }
-REPORT = {"report.pages", "report.html", "report.run_records", "report.summary", "config.rules"}
+REPORT = {
+    *("report.pages", "report.html", "report.run_records", "report.summary", "report.fit_names"),
+    *("analysis.sweeps", "theory.forms", "theory.form_fits", "config.rules", *CELLS),
+}
 DEPENDENCIES = {
     "embedded_demonstrations": {
         *("data.world.demonstrations", "data.world.tokenizer", "data.splits", "randomness"),
@@ -357,9 +361,9 @@ DEPENDENCIES = {
             "randomness",
         ),
     },
-    "feature_correlations": {"data.world.feature_correlations"} | TEXT | UTILITY,
+    "feature_correlations": {"data.world.feature_correlations", *CELLS} | TEXT | UTILITY,
     "fits": {"analysis.fits", "analysis.recalibration", "analysis.tables", "analysis.trends"}
-    | {"theory.scaling_laws"}
+    | {"analysis.sweeps"}
     | STATISTICS,
     "forms": {
         *(
@@ -379,13 +383,13 @@ DEPENDENCIES = {
             "theory.goodhart",
             "theory.discrete_kl",
         ),
-        *("theory.best_of_n", "theory.kl", "theory.scaling_laws"),
+        *("theory.best_of_n", "theory.kl", "analysis.sweeps"),
         *STATISTICS,
     },
     "paper_comparison": {"analysis.paper_comparison", "analysis.paper_values"}
-    | {"theory.scaling_laws"}
+    | {"analysis.sweeps"}
     | STATISTICS,
-    "figures": {"figures", "config.figures", "analysis.tables", "theory.scaling_laws"} | STATISTICS,
+    "figures": {"figures", "config.figures", "analysis.tables", "analysis.sweeps"} | STATISTICS,
     "table_01": {"config.figures", "figures.hyperparameters", "config.analysis"},
     "table_02": {
         *("config.figures", "figures.single_prompt", "config.analysis"),
@@ -437,7 +441,10 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
         ("analysis.recalibration", {"fits"}),
         (
             "theory.form_fits",
-            {"fits", "forms", "claims", "paper_comparison", "figures", "gold_ceiling"},
+            {
+                *("fits", "forms", "claims", "paper_comparison", "figures", "gold_ceiling"),
+                *("report_tables", "report_run"),
+            },
         ),
         ("claims.rm_size", {"claims"}),
         ("analysis.held_out", {"forms", "claims"}),

@@ -171,7 +171,7 @@ def test_cells_on_one_side_only_and_other_settings_are_told(
     assert (len(comparison.missing), len(comparison.added)) == (1, 1)
     text = describe_comparison(comparison)
     assert "1 fit is only in the reference:\n  best-of-n, s0, 2,000 comparisons" in text
-    assert "500 comparisons, policy small, KL penalty 0.05, sampled labels" in text
+    assert "500 comparisons, policy small, KL penalty 0.05, labels sampled" in text
     assert "  seed: 0 -> 1" in text
 
 

@@ -18,18 +18,18 @@ import pandas as pd
 
 from overopt.analysis.bootstrap import Resamples, draw_resamples, percentile_interval
 from overopt.analysis.group_curves import (
-    GROUP_KEYS,
     GroupCurve,
-    best_of_n_curve,
+    binned_curve,
     cells_by_group,
-    ppo_curve,
+    pointwise_curve,
 )
 from overopt.config.analysis import AnalysisConfig
+from overopt.config.cells import ALIKE_KEYS, CELL_KEYS, GROUP_KEYS
+from overopt.config.methods import METHODS, shares_alpha
 from overopt.theory.form_fits import solve, solve_shared_alpha
 
 Array = npt.NDArray[np.float64]
 
-SHARED_ALPHA_KEYS = ["policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef"]
 QUANTITIES = [
     "alpha",
     "beta",
@@ -109,7 +109,7 @@ def curve_statistics(
     values = {name: np.full((1 + config.num_bootstrap, len(groups)), np.nan) for name in QUANTITIES}
     rows, group_curves = [], []
     for column, (keys, cells) in enumerate(groups):
-        build = best_of_n_curve if keys["method"] == "best_of_n" else ppo_curve
+        build = binned_curve if METHODS[str(keys["method"])].is_binned else pointwise_curve
         curve = build(cells, resamples, config)
         for name, statistic in _curve_values(curve).items():
             values[name][:, column] = statistic
@@ -129,8 +129,8 @@ def initial_scores(curves: pd.DataFrame, statistics: CurveStatistics, score: str
     few responses per prompt only. 0 for the main policy.
     """
     column = f"initial_{score}_score"
-    rows = curves.drop_duplicates([*GROUP_KEYS, "seed", "prompt_id"])
-    rows = rows.sort_values([*GROUP_KEYS, "seed", "prompt_id"])
+    rows = curves.drop_duplicates([*CELL_KEYS, "prompt_id"])
+    rows = rows.sort_values([*CELL_KEYS, "prompt_id"])
     resamples, means = statistics.resamples, []
     for _, group in rows.groupby(GROUP_KEYS, sort=True):
         by_seed = group.pivot(index="seed", columns="prompt_id", values=column)
@@ -163,9 +163,9 @@ def _curve_values(curve: GroupCurve) -> dict[str, Array]:
 
 
 def _add_shared_alpha(groups: pd.DataFrame, moments: Array, values: dict[str, Array]) -> None:
-    """Fit one alpha to all proxy sizes of PPO with the same other keys, where there are several."""
-    ppo = groups[groups["method"] == "ppo"]
-    for _, rows in ppo.groupby(SHARED_ALPHA_KEYS):
+    """Fit one alpha to all proxy sizes of an RL method that are alike in all else."""
+    shared = groups[groups["method"].map(shares_alpha)]
+    for _, rows in shared.groupby(ALIKE_KEYS):
         if len(rows) < 2:
             continue
         columns = rows.index.to_numpy()

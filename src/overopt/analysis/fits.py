@@ -17,19 +17,9 @@ from overopt.analysis.statistics import study_statistics
 from overopt.analysis.tables import binned_curves, coefficients, differences, peaks
 from overopt.analysis.trends import trend_lines, trends
 from overopt.config.analysis import AnalysisSettings
+from overopt.config.cells import GRID_ORDER, PROXY_RM_ORDER
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
-
-GRID_ORDER = [
-    "method",
-    "policy_size",
-    "kl_coef",
-    "labels",
-    "num_epochs",
-    "num_comparisons",
-    "num_parameters",
-    "seed",
-]
 
 
 def fit_curves(
@@ -67,9 +57,7 @@ def fit_curves(
     curves, tilted = together.iloc[:num_rows], together.iloc[num_rows:]
     deep = recalibrated(_read_curves(deep_curve_files)) if deep_curve_files else curves.iloc[:0]
     statistics = study_statistics(curves, settings.analysis, settings.seed)
-    metrics = metrics.sort_values(
-        ["num_parameters", "num_comparisons", "num_epochs", "seed"], ignore_index=True
-    )
+    metrics = metrics.sort_values(PROXY_RM_ORDER, ignore_index=True)
     sizes = trends(statistics, settings.main_policy, metrics, settings.excluded_sizes)
     lines = trend_lines(statistics, settings.main_policy, settings.excluded_sizes)
     curves.to_parquet(tables_dir / "curves.parquet", index=False)

@@ -37,7 +37,6 @@ from overopt.theory.forms import FORMS
 Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-OWN_FORM = {"best_of_n": "best_of_n", "ppo": "rl"}
 PARAMETERS = ("alpha", "beta", "gamma", "log_alpha", "log_beta")
 QUANTITIES = (
     *PARAMETERS,

@@ -9,15 +9,15 @@ import pandas as pd
 from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics, initial_scores
 from overopt.analysis.form_comparison import (
-    OWN_FORM,
     FormStatistics,
     compare_forms,
 )
-from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.analysis.held_out import predictors
 from overopt.analysis.kl_comparison import kl_differences
 from overopt.analysis.statistics import deep_statistics, study_statistics
 from overopt.config.analysis import AnalysisSettings
+from overopt.config.cells import GROUP_KEYS
+from overopt.config.methods import METHODS
 from overopt.jobs.job import Job
 
 Array = npt.NDArray[np.float64]
@@ -119,7 +119,7 @@ def excess(forms: FormStatistics, error: str) -> Array:
     """
     values = forms.values[error]
     names = predictors()
-    own = [names.index(OWN_FORM[method]) for method in forms.groups["method"]]
+    own = [names.index(METHODS[method].form) for method in forms.groups["method"]]
     return values - np.take_along_axis(values, np.array(own)[None, :, None], axis=2)
 
 

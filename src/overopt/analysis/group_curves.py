@@ -18,6 +18,8 @@ import pandas as pd
 from overopt.analysis.bins import bin_means, bin_numbers
 from overopt.analysis.bootstrap import Resamples
 from overopt.config.analysis import AnalysisConfig
+from overopt.config.cells import GROUP_KEYS
+from overopt.config.methods import METHODS
 from overopt.errors import UserError
 from overopt.theory.form_fits import moments
 from overopt.theory.forms import BEST_OF_N, RL
@@ -25,16 +27,6 @@ from overopt.theory.forms import BEST_OF_N, RL
 Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-GROUP_KEYS = [
-    "method",
-    "policy_size",
-    "proxy_size",
-    "num_parameters",
-    "labels",
-    "num_comparisons",
-    "num_epochs",
-    "kl_coef",
-]
 RECALIBRATED = {
     "gold": "recalibrated_gold_score",
     "proxy": "recalibrated_proxy_score",
@@ -96,7 +88,7 @@ def _rows(table: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
     return table.iloc[first : last + 1] if are_together else table.iloc[numbers]
 
 
-def best_of_n_curve(
+def pointwise_curve(
     cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfig
 ) -> GroupCurve:
     """Curve of best-of-n, averaged over seeds at each n; points with n >= 2 enter the fit.
@@ -146,7 +138,7 @@ class _BinnedRun(NamedTuple):
     step: Array
 
 
-def ppo_curve(cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfig) -> GroupCurve:
+def binned_curve(cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfig) -> GroupCurve:
     """Curve of PPO over bins of sqrt(KL); bins of all seeds with 0 < KL <= max_fit_kl are fitted.
 
     Bin 0 is the initial policy (KL 0) and does not enter the fit, bin k is
@@ -256,7 +248,7 @@ def _ppo_points(runs: Sequence[_BinnedRun], is_reached: BoolArray) -> pd.DataFra
 
 
 def _cell(keys: Mapping[str, object], rows: pd.DataFrame, prompts: npt.NDArray[np.int64]) -> Cell:
-    axis = "n" if keys["method"] == "best_of_n" else "step"
+    axis = METHODS[str(keys["method"])].point
     name = "curve " + ", ".join(f"{key}={value}" for key, value in keys.items())
     if rows[axis].isna().any():
         raise UserError(f"{name}: rows without {axis}, which numbers the points of the curve")

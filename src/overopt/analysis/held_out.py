@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from overopt.analysis.group_curves import GroupCurve
 from overopt.config.analysis import AnalysisConfig
+from overopt.config.methods import METHODS
 from overopt.theory.form_fits import fit_form
 from overopt.theory.forms import FORMLESS, FORMS
 from overopt.theory.kl import best_of_n_kl
@@ -62,17 +63,21 @@ def within_limit(curve: ScoreCurve, config: AnalysisConfig) -> BoolArray:
     """Whether a point enters the paper's fit: d > 0, up to n = 1,000 or `max_fit_kl`; (K,)."""
     d = curve.sqrt_kl[0]
     # best-of-n of 1,000 itself lies within, whatever its last digit
-    limit = config.max_fit_kl if curve.method == "ppo" else best_of_n_kl(PAPER_MAX_N) + 1e-9
+    limit = (
+        config.max_fit_kl if METHODS[curve.method].is_binned else best_of_n_kl(PAPER_MAX_N) + 1e-9
+    )
     return (d > 0) & (d**2 <= limit)
 
 
 def splits(curve: ScoreCurve, config: AnalysisConfig) -> dict[str, Split]:
     """Those of SPLITS for which the curve has points enough, by name."""
     d, whole = curve.sqrt_kl[0], within_limit(curve, config)
-    share = np.sqrt(LOW_KL_SHARE) if curve.method == "ppo" else LOW_SQRT_KL_SHARE
-    reach = np.nanmax(np.where(whole, d, 0)) if curve.method == "best_of_n" else np.nanmax(d)
+    share = np.sqrt(LOW_KL_SHARE) if METHODS[curve.method].is_binned else LOW_SQRT_KL_SHARE
+    reach = (
+        np.nanmax(np.where(whole, d, 0)) if not METHODS[curve.method].is_binned else np.nanmax(d)
+    )
     low = (d > 0) & (d <= share * reach)
-    inside = whole if curve.method == "best_of_n" else d > 0
+    inside = whole if not METHODS[curve.method].is_binned else d > 0
     both = {
         "heldout": Split(low, inside & ~low),
         "beyond_limit": Split(whole, (d > 0) & ~whole),

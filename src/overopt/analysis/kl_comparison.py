@@ -9,8 +9,9 @@ import pandas as pd
 
 from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics
-from overopt.analysis.group_curves import GROUP_KEYS, best_of_n_curve, cells_by_group
+from overopt.analysis.group_curves import cells_by_group, pointwise_curve
 from overopt.config.analysis import AnalysisConfig
+from overopt.config.cells import GROUP_KEYS
 from overopt.theory.form_fits import solve
 
 Array = npt.NDArray[np.float64]
@@ -33,7 +34,7 @@ def kl_differences(
     positions = statistics.groups.index[statistics.groups["method"] == "best_of_n"]
     for column, (keys, cells) in zip(positions, cells_by_group(estimated), strict=True):
         curve = statistics.curves[column]
-        other = best_of_n_curve(cells, statistics.resamples, config)
+        other = pointwise_curve(cells, statistics.resamples, config)
         kl, kl_estimate = curve.sqrt_kl[0] ** 2, other.sqrt_kl[0] ** 2
         numbers = {
             "max_n": int(curve.points["n"].iloc[-1]),

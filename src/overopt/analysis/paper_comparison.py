@@ -6,7 +6,6 @@ the slope per decade over the mean, its sign, the rank correlation, and the rati
 the smallest size to that at the largest.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +17,9 @@ from overopt.analysis.bootstrap import percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.paper_values import MIN_SIZES, paper_series, paper_trend, sign_of
 from overopt.analysis.statistics import study_statistics
+from overopt.analysis.sweeps import over
 from overopt.config.analysis import AnalysisSettings
-from overopt.theory.scaling_laws import size_sweep
+from overopt.config.cells import DATA_KEYS
 
 Array = npt.NDArray[np.float64]
 
@@ -99,9 +99,8 @@ def compare_with_paper(
     loss over seeds, NaN with one. NaN where values have both signs and so no scale.
 
     """
-    wanted = (curves["policy_size"] == settings.main_policy) & (curves["kl_coef"] == 0)
-    wanted &= curves["labels"] == "deterministic"
-    statistics = study_statistics(curves, settings.analysis, settings.seed, curves[wanted])
+    plain = over(curves, *DATA_KEYS, main_policy=settings.main_policy)
+    statistics = study_statistics(curves, settings.analysis, settings.seed, plain)
     rows = [_row(compared, statistics, metrics, settings) for compared in COMPARED]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -113,11 +112,11 @@ def _row(
     settings: AnalysisSettings,
 ) -> dict[str, object]:
     if compared.name == "validation_loss":
-        sizes, values = _validation_losses(metrics, statistics, settings.excluded_sizes)
+        sizes, values = _validation_losses(metrics, statistics, settings)
     elif compared.axis == _SIZE:
         sizes, values = _over_proxy_sizes(compared, statistics, settings)
     else:
-        sizes, values = _over_data_sizes(compared, statistics, settings.excluded_sizes)
+        sizes, values = _over_data_sizes(compared, statistics, settings)
     row: dict[str, object] = {
         "axis": compared.axis,
         "method": compared.method,
@@ -130,23 +129,27 @@ def _row(
     return row | {"agreement": _agreement(str(row["sign"]), str(row["paper_sign"]))}
 
 
+def _sweep(table: pd.DataFrame, settings: AnalysisSettings, *axes: str) -> pd.DataFrame:
+    excluded = settings.excluded_sizes
+    return over(table, *axes, main_policy=settings.main_policy, excluded_sizes=excluded)
+
+
 def _over_proxy_sizes(
     compared: _Compared, statistics: CurveStatistics, settings: AnalysisSettings
 ) -> tuple[Array, Array]:
     """Sizes (P,) and values (1 + replicates, P) of the sweep over proxy sizes."""
-    sweep = size_sweep(statistics.groups, settings.main_policy, settings.excluded_sizes)
+    sweep = _sweep(statistics.groups, settings)
     cells = sweep[sweep["method"] == compared.method].sort_values(_SIZE)
     values = statistics.values[compared.statistic][:, cells.index.to_numpy()]
     return cells[_SIZE].to_numpy(dtype=np.float64), values
 
 
 def _over_data_sizes(
-    compared: _Compared, statistics: CurveStatistics, excluded_sizes: Sequence[str]
+    compared: _Compared, statistics: CurveStatistics, settings: AnalysisSettings
 ) -> tuple[Array, Array]:
     """The same over data sizes: the mean over the proxy sizes that have every amount."""
-    groups = statistics.groups
-    cells = groups[groups["num_epochs"] == groups["num_epochs"].min()]
-    cells = cells[(cells["method"] == compared.method) & ~cells["proxy_size"].isin(excluded_sizes)]
+    sweep = _sweep(statistics.groups, settings, _DATA)
+    cells = sweep[sweep["method"] == compared.method]
     grid = cells.reset_index().pivot(index=_DATA, columns="proxy_size", values="index")
     grid = grid.loc[:, grid.notna().all()]
     values = statistics.values[compared.statistic]
@@ -157,15 +160,10 @@ def _over_data_sizes(
 
 
 def _validation_losses(
-    metrics: pd.DataFrame, statistics: CurveStatistics, excluded_sizes: Sequence[str]
+    metrics: pd.DataFrame, statistics: CurveStatistics, settings: AnalysisSettings
 ) -> tuple[Array, Array]:
     """Held-out loss of proxy RMs with most comparisons; replicates NaN with one seed."""
-    rows = metrics[
-        (metrics["num_comparisons"] == metrics["num_comparisons"].max())
-        & (metrics["labels"] == "deterministic")
-        & (metrics["num_epochs"] == metrics["num_epochs"].min())
-        & ~metrics["proxy_size"].isin(excluded_sizes)
-    ]
+    rows = _sweep(metrics, settings)
     sizes, columns = [], []
     for size, proxies in rows.groupby(_SIZE):
         weights = statistics.resamples.seed_weights(

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from overopt.config.cells import CELL_KEYS, METHOD_AXES, PROXY_RM_KEYS
+from overopt.config.methods import BEST_OF_N
 from overopt.errors import UserError
-
-PROXY_KEYS = ["proxy_size", "labels", "num_comparisons", "num_epochs", "seed"]
 
 
 def recalibrate(
@@ -53,7 +53,7 @@ def recalibrate(
     """
     _check_positive({"gold_sd": gold_sd} | ({} if human_sd is None else {"human_sd": human_sd}))
     result = curves.merge(
-        _one_per_proxy(temperatures), on=PROXY_KEYS, how="left", validate="many_to_one"
+        _one_per_proxy(temperatures), on=PROXY_RM_KEYS, how="left", validate="many_to_one"
     )
     _check_found(result, "temperature", "no temperature: train and evaluate this proxy RM")
     _check_positive({"a temperature": float(result["temperature"].min())})
@@ -73,10 +73,10 @@ def _initial_scores(
     curves: pd.DataFrame, rows: pd.DataFrame, scores: list[str], policy_size: str | None
 ) -> pd.DataFrame:
     """Look up mean scores before optimization: of one policy, or of each row's own where None."""
-    is_initial = (curves["method"] == "best_of_n") & curves["n"].eq(1).fillna(False)
+    is_initial = (curves["method"] == BEST_OF_N) & curves["n"].eq(1).fillna(False)
     if policy_size is not None:
         is_initial &= curves["policy_size"] == policy_size
-    keys = [*PROXY_KEYS, "prompt_id", *([] if policy_size is not None else ["policy_size"])]
+    keys = [*PROXY_RM_KEYS, "prompt_id", *([] if policy_size is not None else ["policy_size"])]
     initial = curves.loc[is_initial, [*keys, *scores]]
     if initial.duplicated(keys).any():
         raise UserError(
@@ -96,10 +96,10 @@ def _initial_scores(
 
 
 def _one_per_proxy(temperatures: pd.DataFrame) -> pd.DataFrame:
-    repeated = temperatures[temperatures.duplicated(PROXY_KEYS)]
+    repeated = temperatures[temperatures.duplicated(PROXY_RM_KEYS)]
     if len(repeated):
         raise UserError(f"the temperatures hold {_describe(repeated)} twice; give one row each")
-    return temperatures[[*PROXY_KEYS, "temperature"]]
+    return temperatures[[*PROXY_RM_KEYS, "temperature"]]
 
 
 def _check_found(rows: pd.DataFrame, column: str, problem: str) -> None:
@@ -116,5 +116,9 @@ def _check_positive(units: dict[str, float]) -> None:
 
 def _describe(rows: pd.DataFrame) -> str:
     """First cell of `rows` in words."""
-    keys = [key for key in ("method", "policy_size", *PROXY_KEYS) if key in rows]
+    keys = [
+        key
+        for key in CELL_KEYS
+        if key in rows and key not in METHOD_AXES and key != "num_parameters"
+    ]
     return "cell " + ", ".join(f"{key}={rows[key].iloc[0]}" for key in keys)

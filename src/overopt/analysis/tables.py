@@ -8,13 +8,13 @@ import pandas as pd
 
 from overopt.analysis.bootstrap import interval_columns, percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
-from overopt.analysis.group_curves import GROUP_KEYS, GroupCurve
+from overopt.analysis.group_curves import GroupCurve
+from overopt.config.cells import ALIKE_KEYS, GROUP_KEYS
+from overopt.config.methods import METHODS, SHARED_FORM
 
 Array = npt.NDArray[np.float64]
 
-# Form of a free fit by method, and the quantities that are compared between proxy sizes.
-FORMS = {"best_of_n": "best_of_n", "ppo": "rl"}
-SHARED_FORM = "rl_shared_alpha"
+# Quantities that are compared between proxy sizes.
 FIT_COLUMNS = ["alpha", "beta", "r2"]
 COMPARED = ["alpha", "beta", "shared_beta", "peak_gold", "final_gold", "drop"]
 
@@ -31,7 +31,7 @@ def coefficients(statistics: CurveStatistics) -> pd.DataFrame:
     num_seeds, num_prompts, num_points (that entered the fit). NaN where a cell has too few points.
     """
     groups = statistics.groups
-    free = groups[GROUP_KEYS].assign(form=groups["method"].map(FORMS))
+    free = groups[GROUP_KEYS].assign(form=[METHODS[name].form for name in groups["method"]])
     shared = groups[GROUP_KEYS].assign(form=SHARED_FORM)
     for table, prefix in ((free, ""), (shared, "shared_")):
         for column in FIT_COLUMNS[:2]:
@@ -72,12 +72,11 @@ def differences(statistics: CurveStatistics) -> pd.DataFrame:
     removes the noise both share, so an interval is much shorter than those of the two cells
     suggest.
     """
-    keys = ["method", "policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef"]
     rows = []
-    for key, cells in statistics.groups.groupby(keys):
+    for key, cells in statistics.groups.groupby(ALIKE_KEYS):
         ordered = cells.sort_values("num_parameters")
         for smaller, larger in combinations(ordered.index, 2):
-            cell = dict(zip(keys, key, strict=True))
+            cell = dict(zip(ALIKE_KEYS, key, strict=True))
             names = {
                 "larger": ordered.loc[larger, "proxy_size"],
                 "smaller": ordered.loc[smaller, "proxy_size"],
@@ -92,7 +91,7 @@ def differences(statistics: CurveStatistics) -> pd.DataFrame:
                 rows.append(
                     cell | form_and_quantity(str(cell["method"]), quantity) | names | numbers
                 )
-    columns = [*keys, "form", "quantity", "larger", "smaller", "difference", "low", "high"]
+    columns = [*ALIKE_KEYS, "form", "quantity", "larger", "smaller", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -117,7 +116,7 @@ def form_and_quantity(method: str, quantity: str) -> dict[str, str | None]:
     """Form and name under which a statistic stands in the tables."""
     if quantity.startswith("shared_"):
         return {"form": SHARED_FORM, "quantity": quantity.removeprefix("shared_")}
-    return {"form": FORMS[method] if quantity in FIT_COLUMNS else None, "quantity": quantity}
+    return {"form": METHODS[method].form if quantity in FIT_COLUMNS else None, "quantity": quantity}
 
 
 def _binned_curve(cell: pd.DataFrame, curve: GroupCurve, confidence: float) -> pd.DataFrame:

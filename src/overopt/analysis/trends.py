@@ -15,14 +15,15 @@ from scipy.stats import rankdata
 
 from overopt.analysis.bootstrap import Resamples, percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
+from overopt.analysis.sweeps import over
 from overopt.analysis.tables import COMPARED, form_and_quantity
-from overopt.theory.scaling_laws import size_sweep
+from overopt.config.cells import TREND_KEYS
 
 Array = npt.NDArray[np.float64]
 
 MIN_SIZES = 3  # a line through two points fits always
 NUM_LINE_POINTS = 50
-LABELS = ["axis", "method", "form", "quantity", "policy_size", "proxy_size", "num_comparisons"]
+LABELS = ["axis", "method", "form", "quantity", *TREND_KEYS]
 NUMBERS = [
     *("slope", "slope_low", "slope_high", "intercept", "r2"),
     *("spearman", "spearman_low", "spearman_high", "num_sizes"),
@@ -76,7 +77,7 @@ def trends(
     ]
     if metrics is not None:
         included = metrics[~metrics["proxy_size"].isin(excluded_sizes)]
-        series += _validation_loss_series(included, statistics.resamples)
+        series += _validation_loss_series(included, statistics.resamples, main_policy)
     rows = [s.labels | _trend(s, statistics.confidence) for s in series]
     return pd.DataFrame(rows, columns=[*LABELS, *NUMBERS])
 
@@ -104,27 +105,26 @@ def trend_lines(
 def _size_series(
     statistics: CurveStatistics, main_policy: str, excluded_sizes: Sequence[str]
 ) -> Iterator[_Series]:
-    sweep = size_sweep(statistics.groups, main_policy, excluded_sizes)
+    sweep = over(statistics.groups, main_policy=main_policy, excluded_sizes=excluded_sizes)
     for method, cells in sweep.groupby("method"):
-        labels = {
-            "axis": "num_parameters",
-            "policy_size": main_policy,
-            "num_comparisons": int(cells["num_comparisons"].iloc[0]),
-        }
-        yield from _series(statistics, str(method), cells, labels)
+        labels = _kept_fixed(cells, "proxy_size")
+        yield from _series(statistics, str(method), cells, {"axis": "num_parameters"} | labels)
 
 
 def _data_series(
     statistics: CurveStatistics, main_policy: str, excluded_sizes: Sequence[str]
 ) -> Iterator[_Series]:
-    groups = statistics.groups
-    groups = groups[(groups["policy_size"] == main_policy) & (groups["kl_coef"] == 0)]
-    groups = groups[groups["labels"] == "deterministic"]
-    groups = groups[~groups["proxy_size"].isin(excluded_sizes)]
-    groups = groups[groups["num_epochs"] == groups["num_epochs"].min()]
-    for (method, size), cells in groups.groupby(["method", "proxy_size"]):
-        labels = {"axis": "num_comparisons", "policy_size": main_policy, "proxy_size": size}
-        yield from _series(statistics, str(method), cells, labels)
+    groups, axis = statistics.groups, "num_comparisons"
+    sweep = over(groups, axis, main_policy=main_policy, excluded_sizes=excluded_sizes)
+    for method, of_method in sweep.groupby("method"):
+        for _, cells in of_method.groupby("proxy_size"):
+            labels: dict[str, object] = {"axis": axis} | _kept_fixed(cells, axis)
+            yield from _series(statistics, str(method), cells, labels)
+
+
+def _kept_fixed(rows: pd.DataFrame, varied: str) -> dict[str, object]:
+    """Values of the columns that a series over `varied` keeps fixed."""
+    return {key: rows[key].iloc[0] for key in TREND_KEYS if key in rows and key != varied}
 
 
 def _series(
@@ -140,16 +140,15 @@ def _series(
             yield _Series(labels | names, sizes, values)
 
 
-def _validation_loss_series(metrics: pd.DataFrame, resamples: Resamples) -> Iterator[_Series]:
-    metrics = metrics[metrics["num_epochs"] == metrics["num_epochs"].min()]
-    metrics = metrics[metrics["labels"] == "deterministic"]
-    largest = metrics["num_comparisons"].max()
-    sweeps = [("num_parameters", {"num_comparisons": int(largest)})]
-    sweeps += [("num_comparisons", {"proxy_size": size}) for size in metrics["proxy_size"].unique()]
-    for axis, fixed in sweeps:
-        ((key, value),) = fixed.items()
+def _validation_loss_series(
+    metrics: pd.DataFrame, resamples: Resamples, main_policy: str
+) -> Iterator[_Series]:
+    sweeps = [("num_parameters", over(metrics, main_policy=main_policy))]
+    over_data = over(metrics, "num_comparisons", main_policy=main_policy)
+    sweeps += [("num_comparisons", rows) for _, rows in over_data.groupby("proxy_size", sort=False)]
+    for axis, cells in sweeps:
         sizes, columns = [], []
-        for size, rows in metrics[metrics[key] == value].groupby(axis):
+        for size, rows in cells.groupby(axis):
             proxy_size = str(rows["proxy_size"].iloc[0])
             weights = resamples.seed_weights(rows["seed"].tolist(), proxy_size)
             sizes.append(size)
@@ -159,6 +158,7 @@ def _validation_loss_series(metrics: pd.DataFrame, resamples: Resamples) -> Iter
             if np.ptp(values, axis=0).max() == 0:  # one seed: nothing was resampled
                 values[1:] = np.nan
             labels: dict[str, object] = {"axis": axis, "quantity": "validation_loss"}
+            fixed = _kept_fixed(cells, "proxy_size" if axis == "num_parameters" else axis)
             yield _Series(labels | fixed, np.asarray(sizes, dtype=np.float64), values)
 
 

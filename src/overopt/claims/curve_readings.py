@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.group_curves import GROUP_KEYS, GroupCurve
+from overopt.analysis.group_curves import GroupCurve
 from overopt.claims.evidence import Evidence
+from overopt.config.cells import GROUP_KEYS
 
 Array = npt.NDArray[np.float64]
 
@@ -59,8 +60,8 @@ def highest_proxy(curve: GroupCurve) -> float:
 def run_kls(evidence: Evidence, cell: pd.Series) -> Iterator[RunKL]:
     """KL at every evaluation of the cell's PPO runs, seed by seed, without the initial policy."""
     curves = evidence.curves
-    rows = curves[curves["method"] == "ppo"]
-    for key in GROUP_KEYS[1:]:
+    rows = curves
+    for key in GROUP_KEYS:
         rows = rows[rows[key] == cell[key]]
     for seed, run in rows[rows["step"] > 0].groupby("seed", sort=True):
         kl = run.pivot(index="step", columns="prompt_id", values="kl")

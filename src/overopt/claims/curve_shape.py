@@ -8,9 +8,10 @@ score over the first and the last third of the range of sqrt(KL).
 import numpy as np
 
 from overopt.claims.curve_values import changes_in_kl, gold_change_in_proxy
-from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, size_cells, values
+from overopt.claims.evidence import Evidence, NotRun, size_cells, values
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.methods import METHODS
 
 THIRD = 1 / 3
 
@@ -103,7 +104,7 @@ def proxy_keeps_rising(evidence: Evidence) -> Finding:
             for score in ("proxy", "gold")
         )
         where = (
-            f"over the last third of sqrt(KL) with {METHOD_NAMES[method]}, mean over {len(cells)} "
+            f"over the last third of sqrt(KL) with {METHODS[method].label}, mean over {len(cells)} "
             "RM sizes (sd)"
         )
         conditions.append(Condition(f"change of the proxy score {where}", proxy, low=0))
@@ -130,7 +131,7 @@ def gold_falls_as_proxy_rises(evidence: Evidence) -> Finding:
         [
             Condition(
                 "change of gold over the last third of the proxy score's range with "
-                f"{METHOD_NAMES[method]}, mean over {len(cells)} RM sizes (sd)",
+                f"{METHODS[method].label}, mean over {len(cells)} RM sizes (sd)",
                 change.mean(axis=1),
                 high=0,
             )

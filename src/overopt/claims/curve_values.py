@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.group_curves import GROUP_KEYS, Cell, GroupCurve, cells_by_group
+from overopt.analysis.group_curves import Cell, GroupCurve, cells_by_group
 from overopt.claims.evidence import Evidence
+from overopt.config.cells import GROUP_KEYS
 
 Array = npt.NDArray[np.float64]
 

@@ -14,14 +14,13 @@ import pandas as pd
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.form_comparison import FormStatistics
 from overopt.analysis.statistics import deep_statistics, study_statistics
+from overopt.analysis.sweeps import over
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
+from overopt.config.cells import DATA_KEYS, METHOD_AXES, RM_KEYS
+from overopt.config.methods import METHODS
 from overopt.randomness import numpy_generator
-from overopt.theory.scaling_laws import size_sweep
 
 Array = npt.NDArray[np.float64]
-
-METHOD_NAMES = {"best_of_n": "best-of-n", "ppo": "PPO", "tilted": "tilted"}
-RM_KEYS = ["proxy_size", "labels", "num_comparisons", "num_epochs"]
 
 
 class NotRun(Exception):
@@ -116,14 +115,18 @@ def plain_cells(evidence: Evidence, method: str) -> pd.DataFrame:
 
     All amounts of data and numbers of epochs; may be empty.
     """
+    return _sweep(evidence, method, *DATA_KEYS)
+
+
+def _sweep(evidence: Evidence, method: str, *axes: str) -> pd.DataFrame:
+    """Cells of one method in a sweep over `axes`, without the sizes near chance."""
     groups = evidence.statistics.groups
-    return groups[
-        (groups["method"] == method)
-        & (groups["policy_size"] == evidence.main_policy)
-        & (groups["kl_coef"] == 0)
-        & (groups["labels"] == "deterministic")
-        & ~groups["proxy_size"].isin(evidence.excluded_sizes)
-    ]
+    return over(
+        groups[groups["method"] == method],
+        *axes,
+        main_policy=evidence.main_policy,
+        excluded_sizes=evidence.excluded_sizes,
+    )
 
 
 def size_cells(evidence: Evidence, method: str, at_least: int = 3) -> pd.DataFrame:
@@ -131,11 +134,10 @@ def size_cells(evidence: Evidence, method: str, at_least: int = 3) -> pd.DataFra
 
     The main policy, no KL penalty, the largest amount of data, the fewest epochs.
     """
-    sweep = size_sweep(evidence.statistics.groups, evidence.main_policy, evidence.excluded_sizes)
-    cells = sweep[sweep["method"] == method].sort_values("num_parameters")
+    cells = _sweep(evidence, method).sort_values("num_parameters")
     if len(cells) < at_least:
         raise NotRun(
-            f"{len(cells)} RM sizes with {METHOD_NAMES[method]} at the largest amount of data, "
+            f"{len(cells)} RM sizes with {METHODS[method].label} at the largest amount of data, "
             f"{at_least} are needed: switch on the sweep over RM sizes (rm_size)"
         )
     return cells
@@ -143,12 +145,11 @@ def size_cells(evidence: Evidence, method: str, at_least: int = 3) -> pd.DataFra
 
 def data_sweeps(evidence: Evidence, method: str, at_least: int = 3) -> list[pd.DataFrame]:
     """The data sweep of every RM size that has `at_least` amounts, by size. NotRun if none."""
-    cells = plain_cells(evidence, method)
-    cells = cells[cells["num_epochs"] == cells["num_epochs"].min()]
+    cells = _sweep(evidence, method, "num_comparisons")
     by_size = [rows for _, rows in cells.groupby("num_parameters") if len(rows) >= at_least]
     if not by_size:
         raise NotRun(
-            f"no RM size has {at_least} amounts of data with {METHOD_NAMES[method]}: switch on "
+            f"no RM size has {at_least} amounts of data with {METHODS[method].label}: switch on "
             "the sweep over data (rm_data, rm_data_ppo)"
         )
     return [rows.sort_values("num_comparisons") for rows in by_size]
@@ -162,6 +163,7 @@ def larger_policy(evidence: Evidence) -> str:
     several the one that starts with the most gold, as the paper's larger policy does.
     """
     groups = evidence.statistics.groups
+    groups = over(groups, "policy_size", *METHOD_AXES, *DATA_KEYS, main_policy=evidence.main_policy)
     others = groups[groups["policy_size"] != evidence.main_policy]
     if others.empty:
         raise NotRun(
@@ -179,8 +181,9 @@ def policy_pairs(evidence: Evidence, method: str) -> list[tuple[int, int]]:
     """
     other = larger_policy(evidence)
     groups = evidence.statistics.groups
-    groups = groups[(groups["method"] == method) & (groups["kl_coef"] == 0)]
-    columns = groups.reset_index(names="column")
+    groups = groups[groups["method"] == method]
+    cells = over(groups, "policy_size", main_policy=evidence.main_policy)
+    columns = cells.reset_index(names="column")
     pairs = columns[columns["policy_size"] == evidence.main_policy].merge(
         columns[columns["policy_size"] == other],
         on=[*RM_KEYS, "num_parameters"],
@@ -188,7 +191,7 @@ def policy_pairs(evidence: Evidence, method: str) -> list[tuple[int, int]]:
     )
     if pairs.empty:
         raise NotRun(
-            f"{METHOD_NAMES[method]} was not run with a second policy: switch on the sweep over "
+            f"{METHODS[method].label} was not run with a second policy: switch on the sweep over "
             "policy sizes (policy_size)"
         )
     pairs = pairs.sort_values(["num_parameters", "num_comparisons"])

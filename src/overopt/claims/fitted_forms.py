@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.form_comparison import OWN_FORM, FormStatistics, compare_forms
+from overopt.analysis.form_comparison import FormStatistics, compare_forms
 from overopt.analysis.held_out import predictors
 from overopt.claims.evidence import Evidence, NotRun
+from overopt.config.methods import METHODS
 from overopt.theory.forms import FORMLESS, FORMS
 
 Array = npt.NDArray[np.float64]
@@ -57,7 +58,7 @@ def text_of(predictor: str) -> str:
 
 def own_form(forms: FormStatistics) -> str:
     """Form of the paper for the method of these cells, which are all of one."""
-    return OWN_FORM[str(forms.groups["method"].iloc[0])]
+    return METHODS[str(forms.groups["method"].iloc[0])].form
 
 
 def rivals_of(form: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.analysis.form_comparison import FormStatistics
+from overopt.analysis.sweeps import over
 from overopt.claims.evidence import Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import (
     best_null_excess,
@@ -18,6 +19,7 @@ from overopt.claims.fitted_forms import (
 )
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.cells import DATA_KEYS
 
 Array = npt.NDArray[np.float64]
 
@@ -190,8 +192,8 @@ def _deep_cells(evidence: Evidence) -> pd.DataFrame:
     if evidence.deep is None:
         raise NotRun("no best-of-n beyond n = 1,000: switch on the sweep deep")
     groups = evidence.deep.groups
-    is_main = groups["policy_size"] == evidence.main_policy
-    return groups[is_main & ~groups["proxy_size"].isin(evidence.excluded_sizes)]
+    main, excluded = evidence.main_policy, evidence.excluded_sizes
+    return over(groups, *DATA_KEYS, main_policy=main, excluded_sizes=excluded)
 
 
 def _gamma(evidence: Evidence, method: str) -> Array:

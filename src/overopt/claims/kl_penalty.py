@@ -15,11 +15,13 @@ import pandas as pd
 from overopt.analysis.bootstrap import percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GroupCurve
+from overopt.analysis.sweeps import over
 from overopt.claims.curve_readings import RunKL, gold_by_proxy, highest_proxy, on_grid, reach
-from overopt.claims.evidence import RM_KEYS, Evidence, NotRun
+from overopt.claims.evidence import Evidence, NotRun
 from overopt.claims.methods import mean_reading
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.cells import DATA_KEYS, GROUP_KEYS, RM_KEYS
 
 Array = npt.NDArray[np.float64]
 
@@ -45,11 +47,8 @@ def penalized_cells(evidence: Evidence) -> list[Penalized]:
     The main policy, deterministic labels. NotRun if there are none.
     """
     groups = evidence.statistics.groups
-    ppo = groups[
-        (groups["method"] == "ppo")
-        & (groups["policy_size"] == evidence.main_policy)
-        & (groups["labels"] == "deterministic")
-    ]
+    ppo = groups[groups["method"] == "ppo"]
+    ppo = over(ppo, "kl_coef", *DATA_KEYS, main_policy=evidence.main_policy)
     pairs = []
     for _, cells in ppo.groupby(["num_parameters", *RM_KEYS]):
         free = cells.index[cells["kl_coef"] == 0]
@@ -148,7 +147,7 @@ def penalty_stops_early(evidence: Evidence) -> Finding:
 def penalty_explanation(evidence: Evidence) -> pd.DataFrame:
     """Does a penalty bring PPO nearer to best-of-n and to the tilted distribution at equal KL?
 
-    One row per cell with a penalty, reference and score: proxy_size, num_comparisons, kl_coef;
+    One row per cell with a penalty, reference and score: GROUP_KEYS;
     reference (best_of_n, or tilted: pi_0 exp(proxy / c)); score; max_kl (up to which the three are
     compared, nats); distance_free and distance_penalized, the mean distance of PPO's score from
     the reference's at equal KL without and with the penalty (sd); nearer, the first minus the
@@ -161,14 +160,14 @@ def penalty_explanation(evidence: Evidence) -> pd.DataFrame:
         pairs = []
     rows = []
     for pair in pairs:
-        keys = pair.cell[["proxy_size", "num_comparisons", "kl_coef"]].to_dict()
+        keys = pair.cell[GROUP_KEYS].to_dict()
         for reference, curve in _references(evidence, pair.cell):
             for score in ("gold", "proxy"):
                 distances = _distances(evidence, pair, curve, score)
                 rows.append(
                     keys | {"reference": reference, "score": score} | _nearer(evidence, *distances)
                 )
-    columns = ["proxy_size", "num_comparisons", "kl_coef", "reference", "score", "max_kl"]
+    columns = [*GROUP_KEYS, "reference", "score", "max_kl"]
     columns += ["distance_free", "distance_penalized", "nearer", "nearer_low", "nearer_high"]
     return pd.DataFrame(rows, columns=columns)
 

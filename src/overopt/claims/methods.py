@@ -17,10 +17,11 @@ from overopt.claims.curve_readings import (
     reach,
     run_kls,
 )
-from overopt.claims.evidence import RM_KEYS, Evidence, NotRun, size_cells, values
+from overopt.claims.evidence import Evidence, NotRun, size_cells, values
 from overopt.claims.fitted_forms import count_above
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.cells import RM_KEYS
 
 Array = npt.NDArray[np.float64]
 

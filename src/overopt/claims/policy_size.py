@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from overopt.analysis.group_curves import GroupCurve, score_at_kl
 from overopt.claims.curve_values import kl_at_steps, last_common_step
-from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, larger_policy, policy_pairs
+from overopt.claims.evidence import Evidence, NotRun, larger_policy, policy_pairs
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.methods import METHODS
 
 Array = npt.NDArray[np.float64]
 Pairs = Sequence[tuple[int, int]]
@@ -68,7 +69,7 @@ def peaks_at_the_same_kl(evidence: Evidence) -> Finding:
         [
             Condition(
                 f"KL at the peak of gold, larger policy's over main policy's, "
-                f"{METHOD_NAMES[method]}, means over {_rms(evidence, pairs)}",
+                f"{METHODS[method].label}, means over {_rms(evidence, pairs)}",
                 other,
                 low=1 / PEAK_RATIO,
                 high=PEAK_RATIO,
@@ -98,7 +99,7 @@ def same_gap_at_equal_kl(evidence: Evidence) -> Finding:
         [
             Condition(
                 "proxy minus gold at equal KL, larger policy's minus main policy's, "
-                f"{METHOD_NAMES[method]}, mean over the KL that both reach and over "
+                f"{METHODS[method].label}, mean over the KL that both reach and over "
                 f"{_rms(evidence, by_method[method])} (sd)",
                 other - main,
                 low=-GAP_MARGIN,
@@ -163,7 +164,7 @@ def _higher(evidence: Evidence, by_method: dict[str, Pairs]) -> list[Condition]:
         _exceeds(evidence, pairs, "initial_gold", "gold before optimization"),
     ]
     for method, pairs in by_method.items():
-        what = f"highest gold with {METHOD_NAMES[method]}"
+        what = f"highest gold with {METHODS[method].label}"
         conditions.append(_exceeds(evidence, pairs, "peak_gold", what))
     return conditions
 
@@ -179,7 +180,7 @@ def _gains_less(evidence: Evidence, by_method: dict[str, Pairs]) -> list[Conditi
     gain = statistics["peak_gold"] - statistics["initial_gold"]
     return [
         Condition(
-            f"gain of gold from start to peak with {METHOD_NAMES[method]}, larger policy minus "
+            f"gain of gold from start to peak with {METHODS[method].label}, larger policy minus "
             f"main, mean over {_rms(evidence, pairs)} (sd)",
             _difference(gain, pairs),
             high=0,

@@ -4,10 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.claims.evidence import METHOD_NAMES, Evidence, NotRun, size_cells
+from overopt.claims.evidence import Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import by_cell, count_above, fitted_forms, own_form
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.methods import METHODS
 
 Array = npt.NDArray[np.float64]
 
@@ -71,11 +72,11 @@ def proxy_is_underestimated(evidence: Evidence) -> Finding:
         forms = fitted_forms(evidence, size_cells(evidence, method), "proxy")
         errors = by_cell(forms, "heldout_error", own_form(forms))
         statistic = (
-            f"proxy score minus prediction at held-out high KL, {METHOD_NAMES[method]}, mean over "
+            f"proxy score minus prediction at held-out high KL, {METHODS[method].label}, mean over "
             f"{errors.shape[1]} RM sizes (sd)"
         )
         conditions.append(Condition(statistic, _mean(errors), low=0))
-        notes.append(f"Above 0 at {count_above(errors)} RM sizes with {METHOD_NAMES[method]}.")
+        notes.append(f"Above 0 at {count_above(errors)} RM sizes with {METHODS[method].label}.")
     notes += _deep_note(evidence)
     return Finding(conditions, " ".join(notes))
 
@@ -92,7 +93,7 @@ def proxy_becomes_linear(evidence: Evidence) -> Finding:
     for method in ("best_of_n", "ppo"):
         cells = size_cells(evidence, method)
         r2, change = _straightness(evidence, cells)
-        over = f"{METHOD_NAMES[method]}, mean over {len(cells)} RM sizes"
+        over = f"{METHODS[method].label}, mean over {len(cells)} RM sizes"
         conditions += [
             Condition(f"R2 of a line through the upper half of sqrt(KL), {over}", r2, STRAIGHT_R2),
             Condition(

@@ -10,7 +10,6 @@ import pandas as pd
 
 from overopt.claims.curve_values import changes_in_kl
 from overopt.claims.evidence import (
-    METHOD_NAMES,
     Evidence,
     NotRun,
     at_end,
@@ -23,6 +22,7 @@ from overopt.claims.evidence import (
 )
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.methods import METHODS
 
 Array = npt.NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def more_data_is_better(evidence: Evidence) -> Finding:
     for method in _methods_with_data(evidence):
         sweeps = data_sweeps(evidence, method)
         sizes = ", ".join(str(cells["proxy_size"].iloc[0]) for cells in sweeps)
-        over = f"per decade of comparisons with {METHOD_NAMES[method]}, RM sizes {sizes} (sd)"
+        over = f"per decade of comparisons with {METHODS[method].label}, RM sizes {sizes} (sd)"
         peak = [slope(_log_data(cells), values(evidence, "peak_gold", cells)) for cells in sweeps]
         last = [
             slope(_log_data(cells), changes_in_kl(evidence, cells, "gold", 2 / 3, 1))
@@ -108,7 +108,8 @@ def unique_data_matters(evidence: Evidence) -> Finding:
     repeated = cells[cells["num_epochs"] > 1]
     if repeated.empty:
         raise NotRun("no RM was trained for several epochs: switch on the sweep epochs")
-    epochs, amount = (int(repeated[key].max()) for key in ("num_epochs", "num_comparisons"))
+    epochs = int(repeated["num_epochs"].max())
+    amount = int(repeated["num_comparisons"].max())
     base = _of_cells(cells, amount, 1)
     several = _of_cells(cells, amount, epochs)
     more = _of_cells(cells, amount * epochs, 1)
@@ -154,7 +155,8 @@ def loss_alone_decides(evidence: Evidence) -> Finding:
     """Given the loss (and its square), gold at the largest n depends on neither size nor data."""
     cells = plain_cells(evidence, "best_of_n")
     cells = cells[cells["num_epochs"] == cells["num_epochs"].min()]
-    if len(cells) < MIN_RMS or min(cells[k].nunique() for k in _MIX) < 3:
+    num_sizes, num_amounts = cells["proxy_size"].nunique(), cells["num_comparisons"].nunique()
+    if len(cells) < MIN_RMS or min(num_sizes, num_amounts) < 3:
         raise NotRun(
             f"{len(cells)} RMs are too few to tell loss, size and data apart: switch on the "
             "sweep over data for several RM sizes (rm_data)"
@@ -177,9 +179,6 @@ def loss_alone_decides(evidence: Evidence) -> Finding:
             for column, name in ((3, "RM parameters"), (4, "comparisons"))
         ]
     )
-
-
-_MIX = ("proxy_size", "num_comparisons")
 
 
 def _of_cells(cells: pd.DataFrame, num_comparisons: int, num_epochs: int) -> pd.DataFrame:

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overopt.analysis.sweeps import over
 from overopt.claims.curve_shape import methods_with_sizes
 from overopt.claims.evidence import (
-    METHOD_NAMES,
     Evidence,
     NotRun,
     size_cells,
@@ -16,6 +16,7 @@ from overopt.claims.evidence import (
 )
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.methods import METHODS
 from overopt.theory.forms import BEST_OF_N
 
 Array = npt.NDArray[np.float64]
@@ -162,7 +163,7 @@ def larger_rms_reach_more_gold(evidence: Evidence) -> Finding:
         cells = size_cells(evidence, method)
         conditions.append(
             Condition(
-                f"slope of the highest gold with {METHOD_NAMES[method]} per decade of RM "
+                f"slope of the highest gold with {METHODS[method].label} per decade of RM "
                 f"parameters, {len(cells)} sizes (sd)",
                 slope(_log_sizes(cells), values(evidence, "peak_gold", cells)),
                 low=0,
@@ -233,14 +234,9 @@ def too_small_rms_are_near_chance(evidence: Evidence) -> Finding:
 
 def _too_small(evidence: Evidence, cells: pd.DataFrame) -> pd.DataFrame:
     groups = evidence.statistics.groups
-    small = groups[
-        groups["proxy_size"].isin(evidence.excluded_sizes)
-        & (groups["method"] == "best_of_n")
-        & (groups["policy_size"] == evidence.main_policy)
-        & (groups["labels"] == "deterministic")
-        & (groups["num_comparisons"] == cells["num_comparisons"].iloc[0])
-        & (groups["num_epochs"] == cells["num_epochs"].iloc[0])
-    ]
+    own = over(groups[groups["method"] == "best_of_n"], main_policy=evidence.main_policy)
+    is_alike = own["num_comparisons"] == cells["num_comparisons"].iloc[0]
+    small = own[own["proxy_size"].isin(evidence.excluded_sizes) & is_alike]
     if small.empty:
         raise NotRun(
             "no RM below the smallest size of the trends: switch on the sweep below_smallest"

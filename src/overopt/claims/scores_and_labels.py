@@ -4,11 +4,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.group_curves import GROUP_KEYS
-from overopt.claims.evidence import METHOD_NAMES, RM_KEYS, Evidence, NotRun, size_cells
+from overopt.analysis.sweeps import over
+from overopt.claims.evidence import Evidence, NotRun, size_cells
 from overopt.claims.fitted_forms import by_cell, count_above, fitted_forms, own_form
 from overopt.claims.registry import claim
 from overopt.claims.verdicts import Condition, Finding
+from overopt.config.cells import DATA_KEYS, GROUP_KEYS, PROXY_RM_KEYS, RM_KEYS
+from overopt.config.methods import METHODS
 from overopt.theory.form_fits import fit
 from overopt.theory.forms import BEST_OF_N
 
@@ -37,11 +39,11 @@ def gold_slope_is_lower(evidence: Evidence) -> Finding:
         )
         deficit = proxy - gold
         statistic = (
-            f"alpha of the proxy score minus alpha of gold, {METHOD_NAMES[method]}, mean over "
+            f"alpha of the proxy score minus alpha of gold, {METHODS[method].label}, mean over "
             f"{deficit.shape[1]} RM sizes (sd per sqrt(nat))"
         )
         conditions.append(Condition(statistic, deficit.mean(axis=1), low=0))
-        notes.append(f"Above 0 at {count_above(deficit)} RM sizes with {METHOD_NAMES[method]}.")
+        notes.append(f"Above 0 at {count_above(deficit)} RM sizes with {METHODS[method].label}.")
     notes.append("The proxy score is recalibrated, so its slope depends on its temperature.")
     return Finding(conditions, " ".join(notes))
 
@@ -55,9 +57,8 @@ def gold_slope_is_lower(evidence: Evidence) -> Finding:
 )
 def hard_labels_miscalibrate(evidence: Evidence) -> Finding:
     """The best temperature of RMs trained on hard labels is not 1, and improves their loss."""
-    rms = evidence.proxy_rms
-    rms = rms[(rms["labels"] == "deterministic")]
-    rms = rms[~rms["proxy_size"].isin(evidence.excluded_sizes)]
+    main, excluded = evidence.main_policy, evidence.excluded_sizes
+    rms = over(evidence.proxy_rms, *DATA_KEYS, main_policy=main, excluded_sizes=excluded)
     if rms.empty:
         raise NotRun("no RM was trained on deterministic labels")
     distance = _over_rms(evidence, rms.assign(value=np.abs(np.log(rms["temperature"]))))
@@ -93,7 +94,7 @@ def hard_labels_miscalibrate(evidence: Evidence) -> Finding:
 def sampled_labels_are_noisier(evidence: Evidence) -> Finding:
     """Between RM seeds, gold under best-of-n varies more with sampled labels."""
     per_seed = _mean_gold_by_seed(evidence)
-    keys = ["proxy_size", "num_comparisons", "num_epochs"]
+    keys = [key for key in RM_KEYS if key != "labels"]
     table = per_seed.groupby([*keys, "labels"])["gold"].agg(["var", "count", "mean"])
     table = table[table["count"] >= 2].unstack("labels").dropna()
     if table.empty or ("var", "sampled") not in table:
@@ -165,8 +166,8 @@ def _mean_gold_by_seed(evidence: Evidence) -> pd.DataFrame:
     """Gold under best-of-n of the main policy, mean over n >= 2 and prompts, one row per RM."""
     curves = evidence.curves
     rows = curves[(curves["method"] == "best_of_n") & (curves["n"] >= 2)]
-    rows = rows[rows["policy_size"] == evidence.main_policy]
-    means = rows.groupby([*RM_KEYS, "seed"])["recalibrated_gold_score"].mean()
+    rows = over(rows, "labels", *DATA_KEYS, main_policy=evidence.main_policy)
+    means = rows.groupby(PROXY_RM_KEYS)["recalibrated_gold_score"].mean()
     return means.rename("gold").reset_index()
 
 

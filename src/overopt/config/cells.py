@@ -143,14 +143,18 @@ METHOD_AXES = [name for name in RUN_AXES if name != "policy_size"]
 """Axes of the grid that belong to a method."""
 RM_COLUMNS = [PROXY_RM_KEYS[0], "num_parameters", *PROXY_RM_KEYS[1:]]
 """PROXY_RM_KEYS with the size of the proxy RM, which follows from `proxy_size`."""
-GROUP_KEYS = ["method", "policy_size", *(k for k in RM_COLUMNS if k != "seed"), *METHOD_AXES]
+RM_GROUP_KEYS = [key for key in RM_COLUMNS if key != "seed"]
+"""The same for all seeds of a proxy RM."""
+GROUP_KEYS = ["method", "policy_size", *RM_GROUP_KEYS, *METHOD_AXES]
 """Columns that tell one group of cells, all seeds alike, from another."""
 CELL_KEYS = [*GROUP_KEYS, "seed"]
 """Columns that tell the curve of one seed from another."""
 SIZE_KEYS = ["proxy_size", "num_parameters"]
 ALIKE_KEYS = [key for key in GROUP_KEYS if key not in SIZE_KEYS]
 """Columns that groups share which differ in the size of the proxy RM only."""
-PAPER_TREND_KEYS = ["policy_size", "proxy_size", "num_comparisons"]
+DATA_KEYS = ["num_comparisons", "num_epochs"]
+"""What data a proxy RM is trained on, and how often."""
+TREND_KEYS = ["policy_size", "proxy_size", "num_comparisons"]
 """Columns in a table of trends that say what was kept fixed."""
 PROXY_RM_ORDER = [
     *("num_parameters", *(name for name in RM_AXES if name.startswith("num_")), "seed"),

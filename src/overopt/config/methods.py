@@ -106,3 +106,17 @@ def sweep_methods() -> list[str]:
 def main_methods() -> list[str]:
     """Names of the methods whose curves are fitted together, on the prompts of best-of-n."""
     return [name for name in sweep_methods() if METHODS[name].column == name]
+
+
+def label_of(name: str) -> str:
+    """Label of a method; its name where the method is not registered."""
+    return METHODS[name].label if name in METHODS else name
+
+
+SHARED_FORM = "rl_shared_alpha"
+"""Name in tables of the RL form with one alpha for all RM sizes."""
+
+
+def shares_alpha(name: str) -> bool:
+    """Whether one alpha is also fitted to all RM sizes of a method, as the paper does for RL."""
+    return METHODS[name].form == "rl"

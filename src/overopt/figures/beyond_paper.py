@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from overopt.config.methods import METHODS
 from overopt.figures.catalog import FITS
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
 from overopt.figures.points_against_size import (
@@ -27,7 +28,6 @@ QUANTITY_NAMES = {
     "final_gold": "gold at the largest n",
     "validation_loss": "validation loss",
 }
-METHOD_NAMES = {"best_of_n": "best-of-n", "ppo": "PPO"}
 AXIS_NAMES = {"num_parameters": "over RM sizes", "num_comparisons": "over amounts of data"}
 
 
@@ -201,7 +201,7 @@ def _draw_slopes(
 def _trend_name(row: dict[str, object]) -> str:
     """In words: the quantity, the method, the axis, and which version of the paper."""
     quantity = QUANTITY_NAMES.get(str(row["quantity"]), str(row["quantity"]))
-    method = METHOD_NAMES.get(str(row["method"]), "RM")
+    method = METHODS[name].label if (name := str(row["method"])) in METHODS else "RM"
     shared = ", one alpha" if row["form"] == "rl_shared_alpha" else ""
     version = {"icml": ", ICML", "arxiv": ", arXiv"}.get(str(row["paper_version"]), "")
     return f"{method}: {quantity}{shared}{version}\n{AXIS_NAMES[str(row['axis'])]}"

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from overopt.analysis.statistics import deep_statistics
 from overopt.analysis.tables import binned_curves
+from overopt.config.methods import METHODS
 from overopt.figures.catalog import FITS
 from overopt.figures.inputs import FigureTables, nothing_to_draw, same_cells, sweep_over_sizes
 from overopt.figures.legends import line_legend, size_legend
@@ -38,7 +39,6 @@ from overopt.theory.form_fits import fit
 from overopt.theory.forms import FORMS
 
 Method = Literal["best_of_n", "ppo"]
-FORM_OF: dict[Method, Literal["best_of_n", "rl"]] = {"best_of_n": "best_of_n", "ppo": "rl"}
 # A point on the border belongs to the fit, whatever its last digit in a table.
 ROUNDING = 1 + 1e-6
 BAR_SPACING = 0.016  # of the largest sqrt(KL)
@@ -113,7 +113,7 @@ def _deep_curves(tables: FigureTables) -> pd.DataFrame:
 def _figure(
     tables: FigureTables, method: Method, curves: pd.DataFrame, points: pd.DataFrame, title: str
 ) -> Figure:
-    own = points[(points["form"] == FORM_OF[method]) & (points["score"] == "gold")]
+    own = points[(points["form"] == METHODS[method].form) & (points["score"] == "gold")]
     if own[own["method"] == method].empty:
         raise nothing_to_draw(f"{method} curve long enough to predict its end", "rm_size")
     own = sweep_over_sizes(tables, own, method)
@@ -155,7 +155,7 @@ def _as_band(points: pd.DataFrame) -> pd.DataFrame:
 def _draw_fit(axes: Axes, method: Method, curve: pd.DataFrame, max_kl: float) -> None:
     """The form fitted to the points up to a KL, dotted over all; a bar where the fit ends."""
     fitted = curve[(curve["kl"] > 0) & (curve["kl"] <= max_kl * ROUNDING)]
-    form = FORMS[FORM_OF[method]]
+    form = FORMS[METHODS[method].form]
     alpha, beta, _ = fit(form, fitted["sqrt_kl"].to_numpy(), fitted["gold"].to_numpy())
     d = np.linspace(0, float(curve["sqrt_kl"].max()), 200)
     axes.plot(d**2, form.score(d, alpha, beta), zorder=3, **FIT_LINE)

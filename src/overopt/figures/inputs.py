@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.analysis.sweeps import over
+from overopt.config.cells import CELL_KEYS, GROUP_KEYS
 from overopt.config.figures import FigureSettings
+from overopt.config.methods import BEST_OF_N
 from overopt.errors import UserError
-from overopt.theory.scaling_laws import size_sweep
 
 CURVE_COLUMNS = [
-    *(*GROUP_KEYS, "seed", "n", "step", "prompt_id", "kl"),
+    *(*CELL_KEYS, "n", "step", "prompt_id", "kl"),
     *("recalibrated_gold_score", "recalibrated_proxy_score"),
     *("initial_gold_score", "initial_proxy_score"),
 ]
-RUN_KEYS = ["proxy_size", "num_parameters", "seed"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class FigureTables:
     """All tables of a study that a figure may read, by the name of their file.
 
     `curves` and `deep_curves` are per prompt; `iterations` has one row per iteration of
-    PPO in the sweep over RM sizes: proxy_size, num_parameters, seed, step, clipped_share.
+    PPO in the sweep over RM sizes: CELL_KEYS, step, clipped_share.
     """
 
     settings: FigureSettings
@@ -60,7 +60,7 @@ def read_tables(
     tables["trend_lines"] = tables["trend_lines"].astype(numbers)
     runs = zip(run_curves, iterations, strict=True)
     frames = [_read_iterations(curve, log) for curve, log in runs]
-    columns = [*RUN_KEYS, "step", "clipped_share"]
+    columns = [*CELL_KEYS, "step", "clipped_share"]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
     return FigureTables(settings=settings, iterations=rows, **tables)
 
@@ -72,7 +72,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def _read_iterations(curve: Path, log: Path) -> pd.DataFrame:
-    keys = pd.read_parquet(curve, columns=RUN_KEYS).iloc[0].to_dict()
+    keys = pd.read_parquet(curve, columns=CELL_KEYS).iloc[0].to_dict()
     return pd.read_csv(log, usecols=["step", "clipped_share"]).assign(**keys)
 
 
@@ -95,9 +95,11 @@ def sweep_over_sizes(
     Raises UserError where there is none.
     """
     excluded = [] if with_near_chance else tables.settings.excluded_sizes
-    rows = size_sweep(table[table["method"] == method], tables.settings.main_policy, excluded)
+    main_policy = tables.settings.main_policy
+    own = table[table["method"] == method]
+    rows = over(own, main_policy=main_policy, excluded_sizes=excluded)
     if rows.empty:
-        what = f"{method} result of policy {tables.settings.main_policy!r} without KL penalty"
+        what = f"{method} result of policy {main_policy!r} without KL penalty"
         raise nothing_to_draw(what, "rm_size")
     return rows.sort_values("num_parameters", kind="stable")
 
@@ -108,16 +110,14 @@ def sweep_over_data(tables: FigureTables, table: pd.DataFrame, method: str) -> p
     Those of the main policy, without KL penalty, with deterministic labels and the fewest epochs;
     without the sizes near chance. Raises UserError unless some size has two amounts.
     """
-    rows = table[
-        (table["method"] == method)
-        & (table["policy_size"] == tables.settings.main_policy)
-        & (table["kl_coef"] == 0)
-        & (table["labels"] == "deterministic")
-        & ~table["proxy_size"].isin(tables.settings.excluded_sizes)
-    ]
-    rows = rows[rows["num_epochs"] == rows["num_epochs"].min()]
+    rows = over(
+        table[table["method"] == method],
+        "num_comparisons",
+        main_policy=tables.settings.main_policy,
+        excluded_sizes=tables.settings.excluded_sizes,
+    )
     if rows.empty or rows.groupby("proxy_size")["num_comparisons"].nunique().max() < 2:
-        name = "rm_data_ppo" if method == "ppo" else "rm_data"
+        name = "rm_data" if method == BEST_OF_N else f"rm_data_{method}"
         raise nothing_to_draw(f"{method} result with several amounts of data for one RM", name)
     return rows.sort_values(["num_parameters", "num_comparisons"], kind="stable")
 
@@ -134,11 +134,8 @@ def sweep_over_policies(tables: FigureTables, table: pd.DataFrame, method: str) 
     Without KL penalty, deterministic labels, the most data, the fewest epochs. Ascending in RM
     size, the main policy first. Raises UserError where there is none.
     """
-    rows = table[
-        (table["method"] == method) & (table["kl_coef"] == 0) & (table["labels"] == "deterministic")
-    ]
-    rows = rows[rows["num_comparisons"] == rows["num_comparisons"].max()]
-    rows = rows[rows["num_epochs"] == rows["num_epochs"].min()]
+    own = table[table["method"] == method]
+    rows = over(own, "policy_size", main_policy=tables.settings.main_policy)
     is_shared = rows.groupby("proxy_size")["policy_size"].transform("nunique") > 1
     if rows.empty or not is_shared.any():
         raise nothing_to_draw(f"{method} result of two policies against one RM", "policy_size")
@@ -155,12 +152,8 @@ def sweep_over_penalties(tables: FigureTables, table: pd.DataFrame) -> pd.DataFr
 
     The main policy, deterministic labels, the most data. Raises UserError unless there are two.
     """
-    rows = table[
-        (table["method"] == "ppo")
-        & (table["policy_size"] == tables.settings.main_policy)
-        & (table["labels"] == "deterministic")
-    ]
-    rows = rows[rows["num_comparisons"] == rows["num_comparisons"].max()]
+    own = table[table["method"] == "ppo"]
+    rows = over(own, "kl_coef", main_policy=tables.settings.main_policy)
     counts = rows.groupby("proxy_size")["kl_coef"].nunique()
     if rows.empty or counts.max() < 2:
         raise nothing_to_draw("PPO result with and without KL penalty", "kl_penalty")

@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from overopt.analysis.curve_statistics import initial_scores
-from overopt.analysis.group_curves import GROUP_KEYS
 from overopt.analysis.tables import band_table
+from overopt.config.cells import GROUP_KEYS
 from overopt.figures.catalog import POLICY_SIZE
 from overopt.figures.inputs import (
     FigureTables,

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from overopt.analysis.bootstrap import percentile_interval
+from overopt.config.cells import RM_GROUP_KEYS, RM_KEYS
 from overopt.figures.catalog import RM_DATA
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_data
 from overopt.figures.legends import RM_LEGEND, line_legend, size_legend
@@ -36,7 +37,6 @@ from overopt.figures.style import (
     style,
 )
 
-RM_KEYS = ["proxy_size", "num_parameters", "num_comparisons"]
 SMALLEST_MARKER, LARGEST_MARKER = 3.0, 9.0  # points
 
 
@@ -63,8 +63,8 @@ def figure_05(tables: FigureTables) -> Figure:
     """
     # One point per RM size and amount of data.
     gold = sweep_over_data(tables, tables.peaks, "best_of_n")
-    losses = seed_means(_rms_of(tables, gold), RM_KEYS, "validation_loss")
-    rows = gold.merge(losses[[*RM_KEYS, *_with_bounds("validation_loss")]], on=RM_KEYS)
+    losses = seed_means(_rms_of(tables, gold), RM_GROUP_KEYS, "validation_loss")
+    rows = gold.merge(losses[[*RM_GROUP_KEYS, *_with_bounds("validation_loss")]], on=RM_GROUP_KEYS)
     colors = size_colors(rows["num_parameters"])
     markers = _marker_sizes(rows["num_comparisons"].tolist())
     with style():
@@ -114,7 +114,7 @@ def figure_06(tables: FigureTables) -> Figure:
     comparisons. A world whose task has an easy part leaves chance earlier.
     """
     cells = sweep_over_data(tables, tables.peaks, "best_of_n")
-    losses = seed_means(_rms_of(tables, cells), RM_KEYS, "validation_loss")
+    losses = seed_means(_rms_of(tables, cells), RM_GROUP_KEYS, "validation_loss")
     title = "Validation loss by amount of data"
     with style():
         figure, axes = size_figure(title, DATA_SIZE_LABEL, "validation loss (nats)")
@@ -310,8 +310,7 @@ def _mean_over_sizes(tables: FigureTables, rows: pd.DataFrame, quantity: str) ->
 
 def _rms_of(tables: FigureTables, cells: pd.DataFrame) -> pd.DataFrame:
     """The proxy RMs of these cells, one row per seed."""
-    keys = ["proxy_size", "labels", "num_comparisons", "num_epochs"]
-    return tables.proxy_rms.merge(cells[keys].drop_duplicates(), on=keys)
+    return tables.proxy_rms.merge(cells[RM_KEYS].drop_duplicates(), on=RM_KEYS)
 
 
 def _draw_by_size(figure: Figure, axes: Axes, rows: pd.DataFrame, quantity: str) -> None:

@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.analysis.sweeps import over
+from overopt.config.cells import DATA_KEYS, GROUP_KEYS
 from overopt.errors import UserError
 from overopt.figures.catalog import RM_DATA
 from overopt.figures.inputs import (
@@ -105,8 +106,8 @@ def figure_13(tables: FigureTables) -> Figure:
     # Mean over the RM sizes that have all of them. Footnote 7.
     cells = _epoch_cells(tables)
     statistics = statistics_of(tables, cells)
-    kinds = cells.sort_values(["num_comparisons", "num_epochs"])
-    kinds = kinds.groupby(["num_comparisons", "num_epochs"])
+    kinds = cells.sort_values(DATA_KEYS)
+    kinds = kinds.groupby(DATA_KEYS)
     series = []
     for color, ((amount, epochs), group) in zip(category_colors(3), kinds, strict=True):
         columns = statistics.groups.index[_is_one_of(statistics.groups, group)]
@@ -166,19 +167,19 @@ def _epoch_cells(tables: FigureTables) -> pd.DataFrame:
     """Cells with some data once, several times, and with as much more data once."""
     missing = nothing_to_draw("RM trained for several epochs on little data", "epochs")
     peaks = tables.peaks
-    rows = peaks[
-        (peaks["method"] == "best_of_n")
-        & (peaks["policy_size"] == tables.settings.main_policy)
-        & (peaks["labels"] == "deterministic")
-        & ~peaks["proxy_size"].isin(tables.settings.excluded_sizes)
-    ]
+    rows = over(
+        peaks[peaks["method"] == "best_of_n"],
+        *DATA_KEYS,
+        main_policy=tables.settings.main_policy,
+        excluded_sizes=tables.settings.excluded_sizes,
+    )
     repeated = rows[rows["num_epochs"] > 1]
     if repeated.empty:
         raise missing
     epochs = int(repeated["num_epochs"].max())
     amount = int(repeated.loc[repeated["num_epochs"] == epochs, "num_comparisons"].min())
-    wanted = [(1, amount), (epochs, amount), (1, epochs * amount)]
-    kinds = pd.MultiIndex.from_frame(rows[["num_epochs", "num_comparisons"]])
+    wanted = [(amount, 1), (amount, epochs), (epochs * amount, 1)]
+    kinds = pd.MultiIndex.from_frame(rows[DATA_KEYS])
     rows = rows[kinds.isin(wanted)]
     complete = rows.groupby("proxy_size")["num_comparisons"].transform("size") == len(wanted)
     if not complete.any():

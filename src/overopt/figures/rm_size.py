@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from overopt.analysis.sweeps import over
 from overopt.figures.catalog import RM_SIZE
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_sizes
 from overopt.figures.legends import size_legend
@@ -33,7 +34,6 @@ from overopt.figures.style import (
     size_colors,
     style,
 )
-from overopt.theory.scaling_laws import size_sweep
 
 LINE_LABEL = r"line in $\log_{10}$ of the parameters"
 BESIDE = 1.08  # points of a second fit stand beside those of the first
@@ -235,9 +235,7 @@ def _coefficient_figure(
 
 def _size_sweep_rms(tables: FigureTables) -> pd.DataFrame:
     """Proxy RMs of the size sweep, those near chance too."""
-    main_policy = tables.settings.main_policy
-    rms = tables.proxy_rms.assign(policy_size=main_policy, kl_coef=0.0, method="")
-    return size_sweep(rms, main_policy)
+    return over(tables.proxy_rms, main_policy=tables.settings.main_policy)
 
 
 def _draw_heights(axes: Axes, rows: pd.DataFrame, colors: list[Color], reach: float) -> None:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.config.cells import GROUP_KEYS
+from overopt.config.methods import METHODS
 from overopt.figures.inputs import FigureTables
 from overopt.figures.legends import color_legend, line_legend
 from overopt.figures.style import GRAY, HEIGHT, WIDTH, Color, format_count, kl_axis, style
@@ -27,7 +28,6 @@ PROXY_LINE: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (4, 2))}
 FIT_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.7, "linestyle": (0, (1, 1.6))}
 SCORE_LABEL = "RM score (initial-policy sd of gold)"
 KL_LABEL = "KL from the initial policy (nats, square-root scale)"
-FORM_OF = {"best_of_n": "best_of_n", "ppo": "rl"}  # with both coefficients free
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _is_cell(table: pd.DataFrame, cell: dict[str, object]) -> pd.Series:
 def _fit_of(
     tables: FigureTables, cell: dict[str, object]
 ) -> tuple[str, float, float, float] | None:
-    form = FORM_OF[str(cell["method"])]
+    form = METHODS[str(cell["method"])].form
     fits = tables.coefficients[tables.coefficients["form"] == form]
     fits = fits[_is_cell(fits, cell)]
     initial = tables.peaks.loc[_is_cell(tables.peaks, cell), "initial_gold"]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from overopt.analysis.group_curves import GROUP_KEYS
+from overopt.config.cells import CELL_KEYS, GROUP_KEYS
 from overopt.figures.catalog import KL_PENALTY, METHODS, POLICY_SIZE
 from overopt.figures.inputs import (
     FigureTables,
@@ -151,7 +151,7 @@ def _kl_figure(
 ) -> Figure:
     """Mean KL over prompts: each seed thin, their mean as far as all runs go."""
     rows = same_cells(tables.curves, cells)
-    runs = rows.groupby([*GROUP_KEYS, "seed", "step"], as_index=False)["kl"].mean()
+    runs = rows.groupby([*CELL_KEYS, "step"], as_index=False)["kl"].mean()
     with style():
         figure, axes = _training_figure(title)
         for cell, color in zip(cells[GROUP_KEYS].to_dict("records"), colors, strict=True):

@@ -10,6 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from overopt.config.cells import ALL_AXES, GROUP_KEYS
+from overopt.config.methods import METHODS
+from overopt.report.fit_names import alpha_words, fit_title
 from overopt.report.html import (
     Cell,
     heading,
@@ -31,23 +34,14 @@ VERDICT_MEANINGS = {
     "inconclusive": "this run's data show neither",
     "not run": "this study has no experiment for it",
 }
-FORMS = {
-    "best_of_n": "Best-of-n: gold = d (alpha - beta d)",
-    "rl": "PPO: gold = d (alpha - beta log d), an alpha for each reward model",
-    "rl_shared_alpha": "PPO: gold = d (alpha - beta log d), one alpha for all reward-model sizes",
-}
-METHODS = {"best_of_n": "Best-of-n", "ppo": "PPO"}
 VERSIONS = {"icml": "ICML", "arxiv": "arXiv", "both": "both"}
-FORM_NAMES = {"best_of_n": "", "rl": "own alpha", "rl_shared_alpha": "one alpha"}
 # What a row of coefficients.csv or peaks.csv is about: column, header, how it is written.
 CELL_COLUMNS = [
-    ("policy_size", "policy", "{}"),
-    ("proxy_size", "RM", "{}"),
-    ("num_parameters", "RM parameters", "{:,.0f}"),
-    ("labels", "labels", "{}"),
-    ("num_comparisons", "comparisons", "{:,.0f}"),
-    ("num_epochs", "epochs", "{:,.0f}"),
-    ("kl_coef", "KL penalty", "{:g}"),
+    ("num_parameters", "RM parameters", "{:,.0f}")
+    if key == "num_parameters"
+    else (key, ALL_AXES[key].header, ALL_AXES[key].number)
+    for key in GROUP_KEYS
+    if key != "method"
 ]
 MEANING = (
     "d is the square root of the KL divergence from the initial policy in nats per response. "
@@ -82,16 +76,20 @@ def claims_page(claims: pd.DataFrame) -> str:
 def coefficients_page(coefficients: pd.DataFrame, peaks: pd.DataFrame) -> str:
     """Coefficients by form, then where gold peaks and where it ends, one row a cell."""
     parts = [paragraph(MEANING)]
-    for form, title in FORMS.items():
-        fits = coefficients[coefficients["form"] == form]
-        if len(fits):
-            parts += [heading(title), _fits_table(fits, form)]
-    for method, title in METHODS.items():
-        cells = peaks[peaks["method"] == method]
-        if len(cells):
-            parts += [heading(f"{title}: where gold peaks and where it ends")]
-            parts += [_peaks_table(cells, method)]
+    for method, fits in _by_method(coefficients):
+        for form, rows in fits.groupby("form", sort=False):
+            parts += [heading(fit_title(method, str(form))), _fits_table(rows, str(form))]
+    for method, cells in _by_method(peaks):
+        title = METHODS[method].title
+        parts += [heading(f"{title}: where gold peaks and where it ends")]
+        parts += [_peaks_table(cells, method)]
     return page("Coefficients and peaks", *parts)
+
+
+def _by_method(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of each method, in the order in which methods are registered."""
+    parts = [(name, table[table["method"] == name]) for name in METHODS]
+    return [(name, rows) for name, rows in parts if len(rows)]
 
 
 def comparison_page(comparison: pd.DataFrame) -> str:
@@ -117,8 +115,7 @@ def comparison_page(comparison: pd.DataFrame) -> str:
 
 def run_page(record: Record) -> str:
     """What was run, when, by which code and at what cost (`overopt.report.run_records`)."""
-    fits = {"best_of_n": "of best-of-n", "rl": "of PPO", "rl_shared_alpha": "of PPO with one alpha"}
-    cells = ", ".join(f"{count} {fits[form]}" for form, count in record["cells"].items())
+    cells = ", ".join(f"{count} of {name}" for name, count in record["cells"].items())
     facts: list[tuple[str, str]] = [
         ("study", record["name"]),
         ("seed", str(record["settings"]["seed"])),
@@ -231,10 +228,12 @@ def _comparison_table(comparison: pd.DataFrame, axis: str) -> str:
     rows: list[Sequence[Cell]] = []
     for row in comparison.to_dict("records"):
         quantity = str(row["quantity"]).replace("_", " ")
-        form = FORM_NAMES.get(row["form"], "")
+        form = alpha_words(str(row["form"])) if row["method"] else ""
         rows.append(
             [
-                text_cell(METHODS.get(row["method"], "reward models")),
+                text_cell(
+                    METHODS[row["method"]].title if row["method"] in METHODS else "reward models"
+                ),
                 text_cell(f"{quantity} ({form})" if form else quantity),
                 text_cell(VERSIONS[row["paper_version"]]),
                 text_cell(row["agreement"]),

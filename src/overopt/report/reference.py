@@ -18,18 +18,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from overopt.config.cells import DEFAULTS, GROUP_KEYS
 from overopt.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "reference"
-CELL = [
-    "form",
-    "policy_size",
-    "proxy_size",
-    "labels",
-    "num_comparisons",
-    "num_epochs",
-    "kl_coef",
-]
+CELL = ["form", *(key for key in GROUP_KEYS if key != "num_parameters")]
 KEYS = [*CELL, "coefficient"]
 FAMILY_WISE_ERROR = 0.05
 INTERVAL_CONFIDENCE = 0.95  # where the reference's settings do not say
@@ -103,7 +96,9 @@ def _fits(folder: Path, name: str) -> pd.DataFrame:
     path = folder / "coefficients.csv"
     if not path.is_file():
         raise UserError(f"{folder}: no coefficients.csv there; expected the folder of a {name}")
-    return pd.read_csv(path).astype({"kl_coef": float})  # a column of zeros reads as integers
+    table = pd.read_csv(path).astype({"kl_coef": float})  # a column of zeros reads as integers
+    # A table from before an axis was added holds its plain value only.
+    return table.assign(**{n: plain for n, plain in DEFAULTS.items() if n not in table})
 
 
 def _coefficients(fits: pd.DataFrame) -> pd.DataFrame:

@@ -6,15 +6,16 @@ from typing import Any
 
 import pandas as pd
 
+from overopt.config.cells import ALL_AXES, DEFAULTS
 from overopt.errors import UserError
 from overopt.jobs.provenance import write_json
+from overopt.report.fit_names import fit_name
 from overopt.report.reference import FOLDER, ReferenceComparison, study_settings
 from overopt.report.run_records import study_record
 
 TABLES = ("coefficients", "claims", "peaks", "trends", "gold_ceiling", "paper_comparison")
 MAX_FIGURE_BYTES = 200_000  # a reference lives in git
 MAX_LINES = 15
-FORMS = {"best_of_n": "best-of-n", "rl": "PPO", "rl_shared_alpha": "PPO, one alpha"}
 
 
 def describe_comparison(comparison: ReferenceComparison) -> str:
@@ -114,13 +115,11 @@ def _describe_fits(fits: pd.DataFrame, where: str) -> str:
 
 def _cell(row: dict[Any, Any]) -> str:
     """A cell in one line; what it shares with most cells is left out."""
-    text = f"{FORMS[row['form']]}, {row['proxy_size']}, {row['num_comparisons']:,} comparisons"
+    name = fit_name(row["method"], row["form"])
+    text = f"{name}, {row['proxy_size']}, {row['num_comparisons']:,} comparisons"
     text += f", policy {row['policy_size']}"
-    if row["num_epochs"] != 1:
-        text += f", {row['num_epochs']} epochs"
-    if row["kl_coef"]:
-        text += f", KL penalty {row['kl_coef']:g}"
-    return text + (", sampled labels" if row["labels"] == "sampled" else "")
+    differing = [(ALL_AXES[n], row[n]) for n, plain in DEFAULTS.items() if row[n] != plain]
+    return text + "".join(f", {a.header} {a.number.format(value)}" for a, value in differing)
 
 
 def _listed(head: str, lines: list[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from overopt.config.rules import stage_of
+from overopt.report.fit_names import fit_name
 
 Record = dict[str, Any]
 
@@ -62,7 +63,7 @@ def diverged_runs(results: Path) -> dict[str, str]:
 def study_record(results: Path, settings: Mapping[str, Any]) -> Record:
     """Settings, size, provenance and cost of a study, ready for JSON.
 
-    `settings` is the whole study as the config has it. Keys: name, settings, cells (fits by form),
+    `settings` is the whole study as the config has it. Keys: name, settings, cells (fits by kind),
     num_prompts, num_seeds (of the cell with most); commits (jobs by commit, "+" where tracked files
     differed from it), versions (of each package, those that jobs ran with), devices, machines
     (jobs by each), started and finished (ISO 8601, UTC), num_jobs, cpu_seconds, cost (rows of
@@ -79,7 +80,7 @@ def study_record(results: Path, settings: Mapping[str, Any]) -> Record:
     return {
         "name": settings["name"],
         "settings": dict(settings),
-        "cells": {str(form): int(count) for form, count in fits.groupby("form").size().items()},
+        "cells": _counted_fits(fits),
         "num_prompts": int(fits["num_prompts"].max()),
         "num_seeds": int(fits["num_seeds"].max()),
         "commits": _counts(_commit(record) for record in records),
@@ -93,6 +94,12 @@ def study_record(results: Path, settings: Mapping[str, Any]) -> Record:
         "cost": table.round(1).reset_index().to_dict(orient="records"),
         "diverged": diverged_runs(results),
     }
+
+
+def _counted_fits(fits: pd.DataFrame) -> dict[str, int]:
+    """Number of fits of each kind, by its name in words."""
+    kinds = fits.groupby(["form", "method"]).size().items()
+    return {fit_name(str(method), str(form)): int(count) for (form, method), count in kinds}  # type: ignore[misc]
 
 
 def _commit(record: Record) -> str:

@@ -6,7 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from overopt.analysis.sweeps import over
+from overopt.config.cells import GROUP_KEYS
+from overopt.config.methods import METHODS, SHARED_FORM, shares_alpha
 from overopt.errors import UserError
+from overopt.report.fit_names import fit_law
 from overopt.report.run_records import costs, diverged_runs
 
 Row = dict[Hashable, Any]
@@ -29,9 +33,9 @@ def summarize(results: Path) -> str:
             "such as results/default; run `snakemake --cores all` first"
         )
     coefficients, peaks = (pd.read_csv(results / f"{name}.csv") for name in TABLES)
+    sweep = over(coefficients, main_policy=_main_policy(peaks))
     parts = [
-        _describe_method(coefficients, peaks, "best_of_n", "best_of_n"),
-        _describe_method(coefficients, peaks, "ppo", "rl_shared_alpha"),
+        *(_describe_method(sweep, peaks, method) for method in METHODS),
         _describe_diverged(results),
         _describe_costs(results),
         _describe_claims(results),
@@ -40,19 +44,20 @@ def summarize(results: Path) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _describe_method(
-    coefficients: pd.DataFrame, peaks: pd.DataFrame, method: str, form: str
-) -> str:
+def _main_policy(peaks: pd.DataFrame) -> str:
+    """Policy that scores count from: its initial gold is 0."""
+    return str(peaks.loc[peaks["initial_gold"].abs().idxmin(), "policy_size"])
+
+
+def _describe_method(sweep: pd.DataFrame, peaks: pd.DataFrame, method: str) -> str:
     """One line per proxy size at full data: alpha, beta, peak and what going on cost."""
-    fits = _main_sweep(coefficients[coefficients["form"] == form])
-    if fits.empty:
+    fits = sweep[sweep["method"] == method]
+    form = SHARED_FORM if shares_alpha(method) else METHODS[method].form
+    rows = fits[fits["form"] == form].merge(peaks, on=GROUP_KEYS).sort_values("num_parameters")
+    if rows.empty:
         return ""
-    keys = [column for column in peaks.columns if column in fits.columns[:8]]
-    rows = fits.merge(peaks, on=keys).sort_values("num_parameters")
-    title = {
-        "best_of_n": "Best-of-n, gold = d (alpha - beta d), d = sqrt(KL in nats)",
-        "ppo": "PPO, gold = d (alpha - beta log d), one alpha for all sizes",
-    }[method]
+    note = "one alpha for all sizes" if form == SHARED_FORM else "d = sqrt(KL in nats)"
+    title = f"{METHODS[method].title}, {fit_law(method)}, {note}"
     lines = [
         f"{title}; scores in initial-policy sd, 95% intervals",
         f"  {'RM':<5}{'params':>8}  {'alpha':<23}{'beta':<23}{'R2':>5}   gold: peak, then end",
@@ -63,15 +68,6 @@ def _describe_method(
             f"{_interval(row, 'beta'):<23}{row['r2']:>5.2f}   {_describe_peak(row)}"
         )
     return "\n".join(lines)
-
-
-def _main_sweep(fits: pd.DataFrame) -> pd.DataFrame:
-    """The sweep over RM sizes: the policy, data size and penalty with the most sizes."""
-    if fits.empty:
-        return fits
-    keys = ["policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef"]
-    largest = max(fits.groupby(keys), key=lambda group: (len(group[1]), group[0][1]))
-    return largest[1]
 
 
 def _interval(row: Row, name: str) -> str:

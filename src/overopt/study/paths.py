@@ -72,11 +72,10 @@ def run_at(method: str, wildcards: Mapping[str, str]) -> Run:
 
 def wildcard_constraints(study: Study) -> dict[str, str]:
     """Regular expression of every wildcard that names an axis."""
-    names = {
-        "policy_size": _alternatives(list(study.policies)),
-        "proxy_size": _alternatives(list(study.proxy_sizes)),
-    }
-    return {**wildcard_patterns(Run), **wildcard_patterns(ProxyRM), **names}
+    patterns = {**wildcard_patterns(Run), **wildcard_patterns(ProxyRM)}
+    patterns["policy_size"] = _alternatives(list(study.policies))
+    patterns["proxy_size"] = _alternatives(list(study.proxy_sizes))
+    return patterns
 
 
 def _alternatives(names: list[str]) -> str:

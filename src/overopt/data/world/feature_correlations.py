@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overopt.config.cells import RM_COLUMNS
 from overopt.data.world.utility import FEATURES, feature_table
 from overopt.jobs.job import Job
 from overopt.models.tokens import decode_responses, id_lists, load_tokenizer
@@ -25,8 +26,6 @@ NUM_RESPONSES = 256
 """Responses per prompt that are enough: the standard error of a correlation is below 0.01."""
 
 WEIGHTS = [f"{name}_weight" for name in FEATURES]
-
-CELL = ["proxy_size", "num_parameters", "labels", "num_comparisons", "num_epochs", "seed"]
 
 
 def within_prompt_correlation(first: Array, second: Array) -> float:
@@ -84,10 +83,10 @@ def feature_correlations(
     gold = pd.read_parquet(gold_scores)["gold_score"].to_numpy(np.float64)[rows]
     records = [{"proxy_size": "gold"} | _learned(gold, gold, features)]
     for path, curve in zip(proxy_scores, curves, strict=True):
-        cell = pd.read_parquet(curve, columns=CELL).iloc[0].to_dict()
+        cell = pd.read_parquet(curve, columns=RM_COLUMNS).iloc[0].to_dict()
         scores = pd.read_parquet(path)["proxy_score"].to_numpy(np.float64)[rows]
         records.append(cell | _learned(scores, gold, features))
-    pd.DataFrame(records, columns=[*CELL, "gold", *FEATURES, *WEIGHTS]).to_csv(
+    pd.DataFrame(records, columns=[*RM_COLUMNS, "gold", *FEATURES, *WEIGHTS]).to_csv(
         correlations, index=False, float_format="%.6g"
     )
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from overopt.theory.scaling_laws import size_sweep
+from overopt.analysis.sweeps import over
 
 
 def test_size_sweep_is_the_unpenalized_main_policy_at_most_data() -> None:
@@ -20,4 +20,4 @@ def test_size_sweep_is_the_unpenalized_main_policy_at_most_data() -> None:
     ]
     table = pd.DataFrame(rows, columns=columns)
     expected = table.index[table["is_in"]].tolist()
-    assert size_sweep(table, "small", ["x1"]).index.tolist() == expected
+    assert over(table, main_policy="small", excluded_sizes=["x1"]).index.tolist() == expected
