@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from overopt.config.data import FileSettings, SplitConfig
-from overopt.data import jsonl
+from overopt.data import json_rows
 from overopt.data.files import prepare_demonstrations, prepare_human_comparisons
 from overopt.data.jsonl import read_comparisons
 from overopt.errors import UserError
@@ -217,7 +217,7 @@ def test_every_malformed_file_is_refused_with_its_lines(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jsonl, "MAX_LINE_BYTES", 20_000)  # huge lines are then cheap to make
+    monkeypatch.setattr(json_rows, "MAX_LINE_BYTES", 20_000)  # huge lines are then cheap to make
     paths = write_whole_files(tmp_path)
     results = tmp_path / "results"
     results.mkdir()

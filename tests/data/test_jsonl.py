@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from overopt.data import jsonl
+from overopt.data import json_rows
 from overopt.data.jsonl import read_comparisons, read_demonstrations
 from overopt.errors import UserError
 
@@ -173,7 +173,7 @@ def test_all_faults_are_counted_and_the_first_twenty_listed(tmp_path):
 
 
 def test_line_numbers_count_blank_lines_and_huge_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(jsonl, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(json_rows, "MAX_LINE_BYTES", 1_000)
     huge = GOOD | {"chosen": "x" * 5_432}
     message = fault_of(written(tmp_path, GOOD, "", "  ", huge, GOOD, "{", ""))
     numbers = [int(line.split()[1][:-1]) for line in message.splitlines() if "  line" in line]
@@ -182,7 +182,7 @@ def test_line_numbers_count_blank_lines_and_huge_lines(tmp_path, monkeypatch):
 
 
 def test_a_line_at_the_limit_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(jsonl, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(json_rows, "MAX_LINE_BYTES", 1_000)
     fill = "x" * (1_000 - 1 - len(json.dumps(GOOD | {"chosen": ""})))
     path = written(tmp_path, GOOD | {"chosen": fill}, GOOD)
     assert read_comparisons(path)["chosen"].tolist() == [fill, GOOD["chosen"]]
@@ -192,7 +192,7 @@ def test_a_huge_line_is_refused_in_a_short_message(tmp_path):
     path = tmp_path / "human.jsonl"
     with path.open("wb") as stream:
         stream.write(b'{"prompt": "')
-        stream.truncate(3 * jsonl.MAX_LINE_BYTES)
+        stream.truncate(3 * json_rows.MAX_LINE_BYTES)
     message = fault_of(path)
     assert "line 1: longer than 16 MiB" in message
     assert len(message) < 500

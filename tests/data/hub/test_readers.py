@@ -209,13 +209,21 @@ def test_a_conversation_of_several_turns_with_a_system_message() -> None:
             "chosen is not one message",
         ),
         ([user("A?"), assistant("b")], [user("B?"), assistant("b")], "chosen is not one message"),
-        ([user("A?"), assistant(None)], [user("A?"), assistant("b")], "without role or text"),
-        ([user("A?"), "b"], [user("A?"), assistant("b")], "without role or text"),
-        ([], [user("A?"), assistant("b")], "chosen is no list of messages"),
-        ([user("A?"), assistant("b")], "text", "rejected is no list of messages"),
-        ("text", [user("A?")], "rejected is no text"),
-        (None, "text", "chosen is no text"),
-        (3, "text", "chosen is no text"),
+        (
+            [user("A?"), assistant(None)],
+            [user("A?"), assistant("b")],
+            "whose content is null",
+        ),
+        (
+            [user("A?"), "b"],
+            [user("A?"), assistant("b")],
+            "a message of chosen is a string",
+        ),
+        ([], [user("A?"), assistant("b")], "chosen is an empty list, expected a list"),
+        ([user("A?"), assistant("b")], "text", "rejected is a string, expected a list"),
+        ("text", [user("A?")], "rejected is a list, expected a text"),
+        (None, "text", "chosen is null, expected a text"),
+        (3, "text", "chosen is a number, expected a text"),
     ],
 )
 def test_rows_that_hold_no_comparison_are_unusable(
@@ -227,7 +235,12 @@ def test_rows_that_hold_no_comparison_are_unusable(
 
 @pytest.mark.parametrize(
     ("prompt", "fault"),
-    [(" \n", "prompt is empty"), ("a\0", "NUL"), ("\ud800", "surrogate"), (3, "prompt is no text")],
+    [
+        (" \n", "prompt is empty"),
+        ("a\0", "NUL"),
+        ("\ud800", "surrogate"),
+        (3, "is a number"),
+    ],
 )
 def test_texts_that_no_file_could_hold_are_unusable(prompt: object, fault: str) -> None:
     with pytest.raises(Unusable, match=fault):

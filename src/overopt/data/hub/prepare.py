@@ -90,7 +90,7 @@ def _kept(
     key: str,
     config: HubDatasetConfig,
     settings: HubSettings,
-    rows: Iterable[Row],
+    rows: Iterable[Row | Unusable],
     reader: Reader,
     read: Callable[[Reader, Row], Texts],
 ) -> list[Texts]:
@@ -101,6 +101,8 @@ def _kept(
     number = -1
     for number, row in enumerate(rows):
         try:
+            if isinstance(row, Unusable):
+                raise row
             text = read(reader, row)
         except NoPreference:
             dropped[TIE].append(number)

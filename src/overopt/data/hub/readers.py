@@ -1,8 +1,9 @@
 """
 Each data set's own schema, mapped once to `prompt, chosen, rejected` or to `prompt, response`.
 
-A reader takes one row as `datasets` gives it. Which columns a data set has is checked before; what
-a row lacks is said by `Unusable`, and `NoPreference` says that nobody preferred either response.
+A reader takes one row as its file has it, with any values of JSON or of Parquet. Which columns a
+data set has is checked before; what a row lacks is said by `Unusable`, and `NoPreference` says that
+nobody preferred either response.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from overopt.data.dialogue import DialogueFault, Message, prompt_of, response_of, split_pair
+from overopt.data.json_rows import type_name
 
 Row = Mapping[str, Any]
 Texts = dict[str, str]
+TEXT_PARTS = ("text", "input_text", "output_text")
+"""Types of the parts of a message that are text."""
 
 
 class Unusable(Exception):
@@ -61,6 +65,8 @@ def demonstration(reader: Reader, row: Row) -> Texts:
 
 
 def _checked(reader: Reader, row: Row) -> Texts:
+    if missing := [column for column in reader.columns if column not in row]:
+        raise Unusable(f"it has no {missing[0]}")
     try:
         texts = reader.read(row)
     except DialogueFault as fault:
@@ -130,22 +136,59 @@ def _answer(column: str, messages: Sequence[Message]) -> str:
 
 def _messages(column: str, value: object) -> list[Message]:
     if not isinstance(value, list) or not value:
-        raise Unusable(f"{column} is no list of messages")
+        found = "an empty list" if value == [] else _kind(value)
+        raise Unusable(f"{column} is {found}, expected a list of messages")
     return [_message(column, message) for message in cast(list[object], value)]
 
 
 def _message(column: str, value: object) -> Message:
-    message = cast(dict[str, object], value) if isinstance(value, dict) else {}
+    message = _object(f"a message of {column}", value)
     role, content = message.get("role"), message.get("content")
-    if not isinstance(role, str) or not isinstance(content, str):
-        raise Unusable(f"{column} holds a message without role or text")
-    return {"role": role, "content": content}
+    if not isinstance(role, str):
+        raise Unusable(f"{column} has a message whose role is {_kind(role)}, expected a text")
+    return {"role": role, "content": _content(column, content)}
+
+
+def _content(column: str, content: object) -> str:
+    """The text of a message; of one in parts, the parts joined, as chat templates join them."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise Unusable(f"{column} has a message whose content is {_kind(content)}")
+    return "".join(_part(column, part) for part in cast(list[object], content))
+
+
+def _part(column: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    part = {k: v for k, v in _object(f"a part of {column}", value).items() if v is not None}
+    text, kind = part.get("text"), part.get("type", "text")
+    if kind not in TEXT_PARTS:
+        raise Unusable(f"{column} has a message with a part of type {kind!r:.40}, which is no text")
+    if not isinstance(text, str):
+        raise Unusable(f"{column} has a part whose text is {_kind(text)}")
+    return text
 
 
 def _text(column: str, value: object) -> str:
     if not isinstance(value, str):
-        raise Unusable(f"{column} is no text")
+        raise Unusable(f"{column} is {_kind(value)}, expected a text")
     return value
+
+
+def _object(name: str, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise Unusable(f"{name} is {_kind(value)}, expected an object")
+    return cast(dict[str, object], value)
+
+
+def _kind(value: object) -> str:
+    """What a value is, in words; of Parquet there are more kinds than of JSON."""
+    if isinstance(value, bytes):
+        return "bytes"
+    if value is None or isinstance(value, bool | int | float | str | list | dict):
+        return type_name(value)
+    return f"of the type {type(value).__name__}"
 
 
 # Data sets with a schema of their own.
@@ -161,15 +204,14 @@ def _hh_rlhf(row: Row) -> Texts:
 def _summarize_from_feedback(row: Row) -> Texts:
     """openai/summarize_from_feedback, comparisons: two summaries, `choice` is 0 or 1."""
     summaries, choice = row["summaries"], row["choice"]
-    if choice not in (0, 1):
+    if isinstance(choice, bool) or choice not in (0, 1):
         raise NoPreference
     if not isinstance(summaries, list) or len(cast(list[object], summaries)) != 2:
         raise Unusable("not two summaries")
-    chosen, rejected = (
-        _summary("a summary", cast(list[Row], summaries)[index].get("text"))
-        for index in (choice, 1 - choice)
-    )
-    return _named_pair(_post(cast(Row, row["info"] or {})), chosen, rejected)
+    both = [_object("a summary", summary) for summary in cast(list[object], summaries)]
+    first, second = (_summary("a summary", summary.get("text")) for summary in both)
+    chosen, rejected = (first, second) if choice == 0 else (second, first)
+    return _named_pair(_post(_object("info", row["info"] or {})), chosen, rejected)
 
 
 def _ultrafeedback_binarized(row: Row) -> Texts:
