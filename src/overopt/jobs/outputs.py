@@ -7,7 +7,8 @@ job leaves behind is never mistaken for a result. A training state stays in that
 start of the job goes on from it (`overopt.models.training.state`).
 
 A Snakemake that is killed outright leaves its jobs running. Started again, it starts the same job a
-second time; the second waits until the first has ended.
+second time; the second waits until the first has ended. Where a file system keeps no locks (some
+mounts of NFS and Lustre), the job goes on without, and says so.
 """
 
 import errno
@@ -36,6 +37,10 @@ NO_ROOM = {
 }
 
 
+# What `flock` answers where a file system has no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
+
 class Outputs:
     """The unfinished folders of one job.
 
@@ -58,7 +63,7 @@ class Outputs:
         """Where to write this output until the job is done; leftovers of an earlier start go."""
         folder = output.parent / self._name
         if self._is_held_here and folder not in self._folders:
-            self._locks.append(_locked(folder))
+            self._locks.append(_locked(folder, is_first=not self._locks))
             _clear(folder)
             self._folders.append(folder)
         return folder / output.name
@@ -79,16 +84,27 @@ class Outputs:
         return digests
 
 
-def _locked(folder: Path) -> TextIO:
-    """Wait until no other process writes into this folder, and keep others out while open."""
+def _locked(folder: Path, *, is_first: bool) -> TextIO:
+    """Wait until no other process writes into this folder, and keep others out while open.
+
+    Where that cannot be, say so at the first folder of a job and go on.
+    """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK_FILE).open("w", encoding="utf-8")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"another process is making {folder.parent}; waiting for it to end", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock, folder)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                lock.close()
+                raise
+            if is_first:
+                print(
+                    f"the file system of {folder.parent} keeps no locks ({error.strerror}): going "
+                    "on without. Start no second Snakemake here while jobs of a first still run",
+                    flush=True,
+                )
+            return lock
         # The other one removes the folder when it is done, and the lock with it.
         try:
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK_FILE)):
@@ -96,6 +112,14 @@ def _locked(folder: Path) -> TextIO:
         except FileNotFoundError:
             pass
         lock.close()
+
+
+def _lock(lock: TextIO, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"another process is making {folder.parent}; waiting for it to end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _clear(folder: Path) -> None:
