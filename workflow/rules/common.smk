@@ -34,6 +34,7 @@ from overopt.jobs.left_in_queue import cancel_left_in_queue
 from overopt.jobs.provenance import code_digest
 from overopt.jobs.stale_lock import clear_stale_lock
 from overopt.study import job_settings, paths
+from overopt.study.config_file import only_last_counts, read_config_file
 from overopt.study.job_settings import as_param
 from overopt.study.plan.cost import Cell
 from overopt.study.plan.declared import declared
@@ -45,9 +46,13 @@ if workflow.is_main_process and clear_stale_lock(Path(".snakemake")):
         print(f"Cancelled SLURM job {job}, which it had left.", file=sys.stderr)
 
 try:
+    # Their text too: Snakemake keeps the last of two equal keys, and reads 010 as 8.
+    for path in [*workflow.overwrite_configfiles, *workflow.configfiles]:
+        read_config_file(Path(path))
     study = read_study(config)
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    told = [str(error), only_last_counts(sys.argv)]
+    raise WorkflowError("\n".join(filter(None, told))) from None
 
 
 def do_not_limit_starts():
@@ -61,7 +66,14 @@ def do_not_limit_starts():
 
 
 def check_writable(folder):
-    """Stop before the first job where results cannot be written."""
+    """Stop before the first job where results cannot be written, or could not be recorded."""
+    for link in (folder, folder / study.name):
+        if link.is_symlink():
+            raise WorkflowError(
+                f"{link} is a symbolic link, which DVC and git do not follow: the results could not "
+                "be recorded. Put the repository where the results shall be, or mount that place "
+                f"as {link} (docs/cluster.md, results on a scratch file system)"
+            )
     existing = folder if folder.exists() else Path(".")
     try:
         with tempfile.TemporaryFile(dir=existing):

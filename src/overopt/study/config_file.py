@@ -10,9 +10,11 @@ somebody else wrote is checked by the line above, first; here nothing is ever ev
 """
 
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -28,6 +30,13 @@ MAX_FAULTS_SHOWN = 20
 TEMPLATE_KEY = "__use_yte__"
 _TAGS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
 _PLAIN = {f"tag:yaml.org,2002:{tag}" for tag in _TAGS}
+# Plain scalars that YAML 1.1 takes for another number than a person, with what it takes them for.
+_OTHER_NUMBERS = (
+    (re.compile(r"[-+]?0[0-7_]+"), "an octal number"),
+    (re.compile(r"[-+]?0b[01_]+"), "a binary number"),
+    (re.compile(r"[-+]?0x[0-9a-fA-F_]+"), "a hexadecimal number"),
+    (re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?"), "a number to the base 60"),
+)
 
 
 def read_config_file(path: Path) -> object:
@@ -36,8 +45,9 @@ def read_config_file(path: Path) -> object:
     Raises
     ------
     UserError
-        The file cannot be read, is no YAML, has a key twice, a tag (`!!python/name`), or asks for
-        templates (`__use_yte__`): every such place with its line.
+        The file cannot be read, is no YAML, has a key twice, a tag (`!!python/name`), a number that
+        YAML reads otherwise than a person (`010` is 8), or asks for templates (`__use_yte__`):
+        every such place with its line.
     """
     text = _text_of(path)
     try:  # first, as Snakemake does
@@ -61,6 +71,18 @@ def read_config_file(path: Path) -> object:
     # A number or a date that Python cannot hold, a character that YAML forbids.
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: no YAML ({in_one_line(error)})") from error
+
+
+def only_last_counts(arguments: Sequence[str]) -> str | None:
+    """A sentence where a command line of Snakemake gives `--configfile` more than once."""
+    options = ("--configfile", "--configfiles")
+    given = [word for word in arguments if word.split("=")[0] in options]
+    if len(given) < 2:
+        return None
+    return (
+        f"--configfile stands {len(given)} times on the command line, and only the last counts; to "
+        "have one file add to another, give both after one --configfile"
+    )
 
 
 def _text_of(path: Path) -> str:
@@ -104,6 +126,8 @@ def _faults(root: yaml.Node) -> Iterator[tuple[int, str]]:
         if node.tag not in _PLAIN:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
             yield line, f"the tag {tag!r:.80}: a config holds plain values only; remove it"
+        if isinstance(node, yaml.ScalarNode) and (fault := _number_fault(node)):
+            yield line, fault
         if isinstance(node, yaml.MappingNode):
             yield from _key_faults(node)
             unseen += [part for entry in node.value for part in entry]
@@ -130,6 +154,27 @@ def _key_faults(mapping: yaml.MappingNode) -> Iterator[tuple[int, str]]:
                 f"{TEMPLATE_KEY} makes Snakemake evaluate what stands in a config; here a config "
                 "is data: remove it",
             )
+
+
+def _number_fault(scalar: yaml.ScalarNode) -> str | None:
+    """Why a plain scalar is another value to YAML 1.1 than to a person; None of any other."""
+    if scalar.style is not None:  # in quotes: text
+        return None
+    written = cast(str, scalar.value)
+    if scalar.tag.endswith(":timestamp"):
+        return f"{written} is a date to YAML; put it in quotes if it is a text"
+    if scalar.tag.endswith(":bool") and written.lower() not in ("true", "false"):
+        return f"{written} is true or false to YAML; write true or false, or put it in quotes"
+    if not scalar.tag.endswith((":int", ":float")):
+        return None
+    for pattern, kind in _OTHER_NUMBERS:
+        if pattern.fullmatch(written):
+            read = yaml.safe_load(written)
+            return (
+                f"YAML reads {written} as {kind} ({read!r}); write a plain decimal number, or put "
+                "it in quotes if it is a text"
+            )
+    return None
 
 
 def _report(path: Path, faults: list[tuple[int, str]]) -> str:
