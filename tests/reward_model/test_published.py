@@ -133,11 +133,16 @@ def test_what_reads_alike_ties(tmp_path):
     gold = chat_model(tmp_path, template)
     prompts = ["Why?", "Why?", "  Why?", "Why?\n"] * 3
     responses = [" Because.", "Because.", "Because. ", "\nBecause."] * 3
+    read: list[tuple[int, ...]] = []
+
+    def record(_: object, __: object, inputs: dict[str, torch.Tensor]) -> None:
+        read.extend(tuple(row) for row in inputs["input_ids"].tolist())
+
+    gold.model.register_forward_pre_hook(record, with_kwargs=True)
     scores = gold.score([*prompts, "x"], [*responses, "y"])
+    assert len(read) == len(set(read)) == 2
     assert len(set(scores[:-1].tolist())) == 1
     assert scores[0] != scores[-1]
-    encodings = gold.own_format.encode(prompts, responses)
-    assert all(encoding == encodings[0] for encoding in encodings)
 
 
 def chat_model(folder: Path, chat_template: object, **chat: object) -> PublishedRewardModel:
