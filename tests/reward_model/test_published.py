@@ -270,6 +270,23 @@ def test_one_of_several_templates_is_chosen_by_name(tmp_path):
     assert chat_model(tmp_path / "e", with_default).own_format.render("x", "y").startswith("D<s>")
 
 
+def test_a_pad_token_that_also_ends_texts_is_left_as_its_makers_have_it(tmp_path):
+    """transformers then reads the score before the last end, and so did who trained the model."""
+    source = chat_reward_model(tmp_path / "source", PROMPTS)
+    path = source / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token_id": 1}))
+    (source / "chat_template.jinja").write_text(PLAIN)
+    gold = published(source, tmp_path / "prepared")
+    texts = [gold.own_format.render(*pair) for pair in PAIRS]
+    assert all(text.endswith("</s>") for text in texts)
+    judge = pipeline("text-classification", str(source), function_to_apply="none", device="cpu")
+    expected = [judge([text], add_special_tokens=False)[0]["score"] for text in texts]
+    found = gold.score(*map(list, zip(*PAIRS, strict=True)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    gold.model.config.pad_token_id = -1
+    assert abs(gold.score(*map(list, zip(*PAIRS, strict=True))) - found).max() > 0.01
+
+
 def test_one_example_of_what_is_read_is_logged_and_recorded(tmp_path, capsys):
     metrics = take(tmp_path, PLAIN, PROMPTS)
     assert metrics["reads"] == "<s><user>Hi</s><assistant>Good day.</s>"
