@@ -127,7 +127,7 @@ def _stream(name: str, folder: Path, config: HubDatasetConfig) -> Iterator[Row |
 def _files(name: str, folder: Path, config: HubDatasetConfig) -> tuple[list[Path], str, str]:
     """The files of a split in their order, the builder of `datasets` for them, CSV's separator."""
     with TemporaryDirectory() as place:
-        # `datasets` takes brackets in a path for a pattern, and a folder's own path may have some.
+        # `datasets` takes brackets in a path for a pattern: it would read another folder, or none.
         twin = Path(place).resolve() / "data"
         if _link_files(folder, twin, config.data_dir) > MAX_FILES:
             raise UserError(f"{name}: holds more than {MAX_FILES:,} files; name a data_dir")
