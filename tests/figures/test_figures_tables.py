@@ -72,7 +72,7 @@ def test_the_catalog_is_read_without_matplotlib() -> None:
 
 
 def test_a_number_has_one_figure() -> None:
-    place = {"category": "7 Fits and proxies", "group": "g", "title": "t"}
+    place = {"category": "Figures on fits and proxies", "group": "g", "title": "t"}
     with pytest.raises(UserError, match="figure_03a is drawn twice"):
         figure("03a", **place)(lambda tables: Figure())
 

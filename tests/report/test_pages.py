@@ -68,6 +68,7 @@ class Tables(HTMLParser):
 
 def claims() -> pd.DataFrame:
     ran = {"p_support": 0.001, "p_contradict": 0.999, "paper_value": "0.054", "section": "3.2"}
+    ran |= {"statistic": "beta", "estimate": 2.0, "low": 1.5, "high": 2.5}
     rows = [
         {"id": "C1", "title": NASTY, "verdict": "supported", "sentence": NASTY, **ran},
         {"id": "C2", "title": "b", "verdict": "supported", "sentence": "Beta is 2.", **ran},
@@ -129,7 +130,10 @@ def test_every_claim_stands_in_the_table_with_its_verdict() -> None:
     rows = tables.rows["claims"]
     assert [row[0] for row in rows[1:]] == ["C1", "C2", "C10", "C11"]
     assert [row[2] for row in rows[1:]] == claims()["verdict"].tolist()
-    assert rows[4][4:6] == ["", ""]
+    assert [row[3] for row in rows[1:]] == [*["+2 [1.50, 2.50]"] * 3, ""]
+    assert "Beta is 2.the number: beta" in rows[2][4]
+    assert "p for, p against: 0.0010, 1.0" in rows[2][4]
+    assert "p for" not in rows[4][4]
     assert "2 supported, 1 contradicted, 0 inconclusive, 1 not run" in text
     assert set(VERDICT_MEANINGS) == set(VERDICTS)
 

@@ -36,19 +36,19 @@ rule report_tables:
         claims=report(
             "<results>/report/claims.html",
             caption="../report/claims.rst",
-            category="0 Claims",
+            category="Claims",
             labels={"page": "Every claim with its verdict"},
         ),
         coefficients=report(
             "<results>/report/coefficients.html",
             caption="../report/coefficients.rst",
-            category="0 Numbers",
+            category="Coefficients",
             labels={"page": "Coefficients and peaks"},
         ),
         comparison=report(
             "<results>/report/comparison.html",
             caption="../report/comparison.rst",
-            category="0 Numbers",
+            category="Coefficients",
             labels={"page": "This run beside the paper"},
         ),
         record="<results>/report/tables_record.json",
@@ -77,7 +77,7 @@ rule report_run:
         page=report(
             "<results>/report/run.html",
             caption="../report/run.rst",
-            category="0 The run",
+            category="Run",
             labels={"page": "Settings, provenance, cost"},
         ),
         record="<results>/report/run_record.json",

@@ -10,14 +10,16 @@ import ast
 from pathlib import Path
 from typing import NamedTuple
 
-OVERVIEW = "1 Overview"
-RM_SIZE = "2 RM size (3.2)"
-RM_DATA = "3 RM data (3.3)"
-POLICY_SIZE = "4 Policy size (3.4)"
-METHODS = "5 RL and best-of-n (3.5)"
-KL_PENALTY = "6 KL penalty (3.6)"
-FITS = "7 Fits and proxies"
-TABLE = "8 Tables"
+# Places in the report's menu, which Snakemake sorts by the alphabet: after "Claims" and
+# "Coefficients", figures by the paper's section, then "Run" and the tables.
+OVERVIEW = "Figures of section 1: overview"
+RM_SIZE = "Figures of section 3.2: RM size"
+RM_DATA = "Figures of section 3.3: RM data"
+POLICY_SIZE = "Figures of section 3.4: policy size"
+METHODS = "Figures of section 3.5: RL and best-of-n"
+KL_PENALTY = "Figures of section 3.6: KL penalty"
+FITS = "Figures on fits and proxies"
+TABLE = "Tables"
 
 
 class Entry(NamedTuple):

@@ -52,13 +52,13 @@ MEANING = (
 
 
 def claims_page(claims: pd.DataFrame) -> str:
-    """The paper's claims with their verdicts, one row a claim (`overopt.claims`)."""
+    """List the paper's claims, one line each: title, verdict, a number; the rest unfolds."""
     meanings = "".join(
         f"<li>{_badge(verdict)} {html.escape(meaning)}</li>"
         for verdict, meaning in VERDICT_MEANINGS.items()
     )
     rows = [_claim_row(row) for row in claims.to_dict("records")]
-    headers = ["claim", "the paper says", "verdict", "this run shows", "p for, against", "paper"]
+    headers = ["claim", "the paper says", "verdict", "this run", "what was found"]
     return page(
         "The paper's claims, tested on this run",
         f"<p><strong>{html.escape(verdict_counts(claims))}</strong> "
@@ -67,9 +67,10 @@ def claims_page(claims: pd.DataFrame) -> str:
         paragraph(
             "A small p for a claim supports it, a small p against contradicts it; all claims are "
             "decided together, so that among the decided ones at most one in twenty is expected "
-            "to be wrong by chance. Intervals are not adjusted. Click a header to sort."
+            "to be wrong by chance. Intervals are not adjusted. Click a header to sort, or a "
+            "line's last word for what was found."
         ),
-        table([*headers, "paper's section"], rows, "claims"),
+        table(headers, rows, "claims"),
     )
 
 
@@ -155,17 +156,27 @@ def run_page(record: Record) -> str:
 
 
 def _claim_row(row: dict[Any, Any]) -> list[Cell]:
-    statistic = text_cell(row["sentence"])
-    p_values = [number_cell(row[name], 2).html for name in ("p_support", "p_contradict")]
     return [
         text_cell(row["id"]),
         text_cell(row["title"]),
         Cell(_badge(row["verdict"])),
-        statistic,
-        Cell(", ".join(filter(None, p_values))),
-        text_cell(row["paper_value"]),
-        text_cell(row["section"]),
+        interval_cell(row["estimate"], row["low"], row["high"], sign=True),
+        Cell(_unfolding(row)),
     ]
+
+
+def _unfolding(row: dict[Any, Any]) -> str:
+    """What was found on one claim, folded behind the word "details"."""
+    p_values = [number_cell(row[name], 2).html for name in ("p_support", "p_contradict")]
+    facts = {
+        "the number": text_cell(row["statistic"]).html,
+        "p for, p against": ", ".join(filter(None, p_values)),
+        "the paper's value": text_cell(row["paper_value"]).html,
+        "the paper's section": text_cell(row["section"]).html,
+    }
+    lines = "".join(f"<br>{name}: {value}" for name, value in facts.items() if value)
+    sentence = html.escape(str(row["sentence"]))
+    return f"<details><summary>details</summary>{sentence}{lines}</details>"
 
 
 def _badge(verdict: str) -> str:
