@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from overopt.methods.episodes import Episodes, response_logprobs
 from overopt.models.architecture import Policy, eos_id
-from overopt.models.transformers_models import as_library_model
+from overopt.models.transformers_models import as_transformers_model
 from overopt.policy.sampling import Responses, sample_responses
 
 BATCH_SIZES = (64, 256, 1024, 4096)
@@ -37,7 +37,7 @@ def measure(setup: Setup, materials: Materials) -> dict[str, Any]:
 
 def _row(setup: Setup, materials: Materials, size: str, batch: int) -> dict[str, Any]:
     policy = materials.policy(size)
-    twin = as_library_model(policy)
+    twin = as_transformers_model(policy)
     calls = 1 if setup.is_quick else max(1, RESPONSES_A_ROUND // batch)
     prompts = materials.repeated_prompts(batch)
     generator = torch.Generator().manual_seed(0)

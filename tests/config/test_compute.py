@@ -106,4 +106,6 @@ def test_the_environment_tells_a_job_how_to_fit_its_batches(monkeypatch):
     assert Execution.from_environment() == Execution()
     for assignment in assignments:
         monkeypatch.setenv(*assignment.split("="))
-    assert Execution.from_environment() == Execution(num_passes=3, recompute_activations=True)
+    assert Execution.from_environment() == Execution(
+        num_accumulation_steps=3, recompute_activations=True
+    )

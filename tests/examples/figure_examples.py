@@ -164,7 +164,7 @@ def iterations(rng: np.random.Generator) -> pd.DataFrame:
     step = np.arange(100)
     frames = [
         pd.DataFrame(
-            {"step": step, "clipped_share": 0.04 * step / 100 + rng.exponential(0.01, 100)}
+            {"step": step, "clipfrac": 0.04 * step / 100 + rng.exponential(0.01, 100)}
         ).assign(proxy_size=size, num_parameters=PROXIES[size][0], seed=seed)
         for size in PROXIES
         for seed in SEEDS

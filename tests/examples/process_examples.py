@@ -149,9 +149,9 @@ EXAMPLES: dict[str, Callable[[], list[float]]] = {
 
 def main(result: Path) -> None:
     processes = Processes.of_this_job()
-    processes.meet()
+    processes.connect()
     losses = {name: example() for name, example in EXAMPLES.items()}
-    processes.part()
+    processes.disconnect()
     if processes.is_main:
         result.write_text(json.dumps({"num_processes": processes.number, **losses}))
 

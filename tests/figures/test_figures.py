@@ -181,7 +181,7 @@ def test_tables_read_back_give_the_same_pictures(tables: FigureTables, tmp_path:
     logs, run_curves = [], []
     for i, (key, rows) in enumerate(tables.iterations.groupby(RUN)):
         logs.append(tmp_path / f"{i}.csv")
-        rows[["step", "clipped_share"]].to_csv(logs[-1], index=False)
+        rows[["step", "clipfrac"]].to_csv(logs[-1], index=False)
         run_curves.append(tmp_path / f"{i}.parquet")
         rm = ProxyRM(proxy_size=key[0], num_comparisons=1, seed=key[2])
         cell = Run(method="ppo", policy_size="small", proxy_rm=rm).columns(key[1])

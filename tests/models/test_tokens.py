@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from overopt.data.bpe import train_bpe_tokenizer
 from overopt.errors import UserError
-from overopt.models.tokenizer_files import PlainTokenizer, read_plain_tokenizer
+from overopt.models.tokenizer_files import FastTokenizer, read_fast_tokenizer
 from overopt.models.tokens import (
     decode_prompts,
     decode_responses,
@@ -165,7 +165,7 @@ def test_a_tokenizer_is_read_as_transformers_reads_it(tmp_path, words, bpe):
     for theirs in (words, bpe, word_level(bos_token=None)):
         theirs.save_pretrained(tmp_path)
         plain = load_tokenizer(tmp_path)
-        assert type(plain) is PlainTokenizer
+        assert type(plain) is FastTokenizer
         assert len(plain) == len(theirs)
         assert set(plain.all_special_ids) == set(theirs.all_special_ids)
         for name in ("pad_token", "bos_token", "eos_token"):
@@ -193,7 +193,7 @@ def test_a_tokenizer_that_says_more_is_read_by_transformers(tmp_path, words, cha
     words.save_pretrained(tmp_path)
     path = tmp_path / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
-    assert read_plain_tokenizer(tmp_path) is None
+    assert read_fast_tokenizer(tmp_path) is None
 
 
 @pytest.mark.parametrize(

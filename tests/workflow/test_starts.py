@@ -13,11 +13,11 @@ OF_MODELS = {
     "published_gold_rm",
     *("train_gold_rm", "train_language_model", "train_proxy_rm"),
 }
-OF_LIBRARY_MODELS = {"published_checkpoint"}
+OF_TRANSFORMERS_MODELS = {"published_checkpoint"}
 PLOTS_AND_TABLES = {"datasets", "matplotlib", "seaborn", "dvc"}
 OF_TOKENIZERS = {"embedded_demonstrations"}
 OF_STATISTICS = {path.stem for path in SCRIPTS.glob("*.py")} - (
-    OF_MODELS | OF_LIBRARY_MODELS | OF_TOKENIZERS
+    OF_MODELS | OF_TRANSFORMERS_MODELS | OF_TOKENIZERS
 )
 
 IMPORT_ALL = """
@@ -56,7 +56,7 @@ def imported(names: set[str]) -> tuple[set[str], str]:
             {"transformers", "torch._dynamo", "scipy.stats", "peft", *PLOTS_AND_TABLES},
         ),
         # transformers imports accelerate by itself, and scipy.optimize.
-        (OF_LIBRARY_MODELS, {"peft", "scipy.stats", *PLOTS_AND_TABLES}),
+        (OF_TRANSFORMERS_MODELS, {"peft", "scipy.stats", *PLOTS_AND_TABLES}),
     ],
     ids=["statistics", "tokenizers", "models", "models of transformers"],
 )

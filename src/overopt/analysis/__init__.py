@@ -1,1 +1,1 @@
-"""From curves to coefficients, peaks, trends and their intervals."""
+"""Statistics: coefficients, peaks and trends of curves, with their intervals."""

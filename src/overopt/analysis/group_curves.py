@@ -47,7 +47,7 @@ class Cell(NamedTuple):
 
 
 class GroupCurve(NamedTuple):
-    """Curve of a group in R = 1 + num_bootstrap versions: the data, then the replicates.
+    """Curve of a group in R = 1 + num_bootstrap rows: the data, then the replicates.
 
     `sqrt_kl` and each of `scores` have shape (R, K); each of `final` (kl, gold, proxy: where the
     runs ended) and `initial_gold` (R,); `fit_moments`, of the points that enter a fit, (R, 8);

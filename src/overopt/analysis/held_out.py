@@ -70,7 +70,7 @@ def within_limit(curve: ScoreCurve, config: AnalysisConfig) -> BoolArray:
 
 
 def splits(curve: ScoreCurve, config: AnalysisConfig) -> dict[str, Split]:
-    """Those of SPLITS for which the curve has points enough, by name."""
+    """Splits of `SPLITS`, by name, for which the curve has enough points on both sides."""
     d, whole = curve.sqrt_kl[0], within_limit(curve, config)
     share = np.sqrt(LOW_KL_SHARE) if METHODS[curve.method].is_binned else LOW_SQRT_KL_SHARE
     reach = (
@@ -95,7 +95,7 @@ def point_weights(curve: ScoreCurve, is_used: BoolArray) -> Array:
 
 
 def predictions(curve: ScoreCurve, split: Split) -> dict[str, Array]:
-    """By predictor: what it says at the held-out points, shape (R, held-out points)."""
+    """Predict gold at the held-out points, shape (R, held-out points), by name of the predictor."""
     weights = point_weights(curve, split.is_fitted)
     d = curve.sqrt_kl[:, split.is_held_out]
     predicted = {

@@ -65,14 +65,14 @@ class ComputeConfig(Numerics):
 class Execution(StrictModel):
     """How a training job fits its batches into memory."""
 
-    num_passes: PositiveInt = 1
+    num_accumulation_steps: PositiveInt = 1
     recompute_activations: bool = False
 
     @classmethod
     def from_environment(cls) -> Self:
-        """As the launcher of this job was told."""
+        """Read the gradient accumulation steps that the launcher has put into the environment."""
         return cls(
-            num_passes=int(os.environ.get(PASSES_VARIABLE, "1")),
+            num_accumulation_steps=int(os.environ.get(PASSES_VARIABLE, "1")),
             recompute_activations=os.environ.get(RECOMPUTE_VARIABLE, "0") == "1",
         )
 

@@ -5,7 +5,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import Numerics, TextConfig
 
-PIECE_SIZE = 64
+MICRO_BATCH_SIZE = 64
 """Micro-batch of episodes on a CPU: they are of similar length and fit its cache."""
 
 

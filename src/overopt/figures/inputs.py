@@ -24,7 +24,7 @@ class FigureTables:
     """All tables of a study that a figure may read, by the name of their file.
 
     `curves` and `deep_curves` are per prompt; `iterations` has one row per iteration of
-    PPO in the sweep over RM sizes: CELL_KEYS, step, clipped_share.
+    PPO in the sweep over RM sizes: CELL_KEYS, step, clipfrac.
     """
 
     settings: FigureSettings
@@ -60,7 +60,7 @@ def read_tables(
     tables["trend_lines"] = tables["trend_lines"].astype(numbers)
     runs = zip(run_curves, iterations, strict=True)
     frames = [_read_iterations(curve, log) for curve, log in runs]
-    columns = [*CELL_KEYS, "step", "clipped_share"]
+    columns = [*CELL_KEYS, "step", "clipfrac"]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
     return FigureTables(settings=settings, iterations=rows, **tables)
 
@@ -73,7 +73,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _read_iterations(curve: Path, log: Path) -> pd.DataFrame:
     keys = pd.read_parquet(curve, columns=CELL_KEYS).iloc[0].to_dict()
-    return pd.read_csv(log, usecols=["step", "clipped_share"]).assign(**keys)
+    return pd.read_csv(log, usecols=["step", "clipfrac"]).assign(**keys)
 
 
 def nothing_to_draw(what: str, sweep: str) -> UserError:

@@ -72,7 +72,7 @@ def table_ns(max_n: int) -> list[int]:
 
 
 def best_of_first(proxy_scores: np.ndarray, ns: Sequence[int]) -> dict[int, int]:
-    """By n, the position of the highest proxy score among the first n responses, (N,)."""
+    """Position of the highest proxy score among the first n responses, for n = 1 to N, (N,)."""
     return {n: int(np.argmax(proxy_scores[:n])) for n in ns}
 
 

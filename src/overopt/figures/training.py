@@ -130,9 +130,7 @@ def figure_25(tables: FigureTables) -> Figure:
         figure, axes = _training_figure("PPO: clipped ratios")
         label = f"clipped ratios (percent of tokens, mean of {SMOOTHED} iterations)"
         for size, runs in rows.groupby("num_parameters"):
-            mean = (
-                runs.groupby("step")["clipped_share"].mean().rolling(SMOOTHED, center=True).mean()
-            )
+            mean = runs.groupby("step")["clipfrac"].mean().rolling(SMOOTHED, center=True).mean()
             axes.plot(mean.index, mean * 100, color=colors[size], linewidth=1)
         axes.set(xlim=(0, None), ylim=(0, None), ylabel=label)
 

@@ -70,9 +70,9 @@ class Job:
     fingerprint: str
     processes: Processes = Processes()
 
-    def leave_to_main(self) -> None:
+    def stop_workers(self) -> None:
         """End every process but the main one: what is left is to measure and to write."""
-        self.processes.part()
+        self.processes.disconnect()
         if not self.processes.is_main:
             raise _WorkIsDone
 
@@ -160,13 +160,13 @@ def _perform(
         if hints[name] == Output
     }
     # The main process holds the locks now, and has removed what an earlier start left.
-    processes.meet()
+    processes.connect()
     if not processes.is_main:
         with contextlib.suppress(_WorkIsDone), _silence():
             main(job, **(arguments | places))
         return
     main(job, **(arguments | places))
-    processes.part()
+    processes.disconnect()
     written = outputs.publish()
     provenance.write_json(
         record,

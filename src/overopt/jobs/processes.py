@@ -33,7 +33,7 @@ class Processes:
 
     @classmethod
     def of_this_job(cls) -> Self:
-        """As the launcher says; a script that was started by hand is alone."""
+        """Read rank and number from the launcher's environment; a script run by hand is alone."""
         return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
     @property
@@ -64,7 +64,7 @@ class Processes:
         return torch.cat([rows[:size] for rows, size in zip(gathered, sizes, strict=True)])
 
     def gather_array(self, share: np.ndarray, num_rows: int) -> np.ndarray:
-        """As `gather`, of an array."""
+        """Gather all rows (num_rows, ...) of an array, in order, as `gather` does of a tensor."""
         if self.number == 1:
             return share
         import torch
@@ -81,7 +81,7 @@ class Processes:
             torch.distributed.all_reduce(values)
         return values
 
-    def meet(self) -> None:
+    def connect(self) -> None:
         """Connect the processes of this job, and wait until all have come here."""
         if self.number > 1:
             import torch
@@ -93,7 +93,7 @@ class Processes:
                 raise RuntimeError(f"{state.num_processes} of {self.number} processes connected")
             state.wait_for_everyone()
 
-    def part(self) -> None:
+    def disconnect(self) -> None:
         """Disconnect, once all have come here: a process that ended connected would fail."""
         if self.number > 1:
             import torch.distributed

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from overopt.config.rl import PIECE_SIZE
+from overopt.config.rl import MICRO_BATCH_SIZE
 from overopt.jobs.processes import Processes
 from overopt.models.architecture import FILLER_ID, Policy, vocabulary_logits
 from overopt.models.device import to_device
@@ -74,8 +74,10 @@ class Episodes:
 
     @cached_property
     def token_index(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of every response token, row by row, (N,): its place in the flattened `input_ids`, and
-        in a flattened (B, T). Reckoned on the CPU: a GPU need not be waited for.
+        """Places of every response token, row by row, (N,) each.
+
+        The first is in the flattened `input_ids`, the second in a flattened (B, T).
+        They are computed on the CPU, so that nothing waits for a GPU.
         """
         prompt_lengths = self.prompt_lengths.numpy()
         num_tokens = np.array([len(sequence) for sequence in self.sequences]) - prompt_lengths
@@ -92,7 +94,7 @@ class Episodes:
         return self.input_ids.flatten()[self.token_index[0]]
 
     def by_response(self, of_tokens: torch.Tensor) -> torch.Tensor:
-        """From a number of every response token, (N,), to (B, T), 0 at padding."""
+        """Arrange a number of every response token, (N,), as (B, T), with 0 at padding."""
         flat = of_tokens.new_zeros(self.response_ids.numel())
         return flat.index_copy(0, self.token_index[1], of_tokens).view(self.response_ids.shape)
 
@@ -115,7 +117,7 @@ class Episodes:
             return self
         return self.select(torch.as_tensor(processes.shares(len(self.sequences))[processes.rank]))
 
-    def pieces(self, policy: Policy) -> list[tuple[torch.Tensor, "Episodes"]]:
+    def micro_batches(self, policy: Policy) -> list[tuple[torch.Tensor, "Episodes"]]:
         """Rows, on the CPU, and their episodes: parts of like length that a policy reads at once.
 
         Little padding is computed, and the logits of all response tokens of a part fit into memory.
@@ -124,7 +126,7 @@ class Episodes:
         num_logits = self.response_ids.shape[1] * int(policy.config.vocab_size)
         size = max(1, LARGEST_LOGITS // num_logits)
         if policy.device.type == "cpu":
-            size = min(size, PIECE_SIZE)
+            size = min(size, MICRO_BATCH_SIZE)
         if len(self.sequences) <= size:
             return [(torch.arange(len(self.sequences)), self)]
         lengths = torch.as_tensor([len(sequence) for sequence in self.sequences])
@@ -133,7 +135,7 @@ class Episodes:
 
 
 def in_order(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    """Results of `Episodes.pieces`, each with its rows, put together again."""
+    """Results of `Episodes.micro_batches`, each with its rows, put together again."""
     order = torch.cat([rows for rows, _ in parts]).argsort()
     results = torch.cat([result for _, result in parts])
     return results[to_device(order, results.device)]

@@ -83,14 +83,14 @@ class Evaluator:
         """Exact and sampled KL of each response, nats per sequence."""
         exact: list[tuple[torch.Tensor, torch.Tensor]] = []
         sampled: list[tuple[torch.Tensor, torch.Tensor]] = []
-        for rows, piece in episodes.pieces(policy):
+        for rows, micro_batch in episodes.micro_batches(policy):
             ours, theirs = (
-                token_log_distributions(model, response_states(model, piece))
+                token_log_distributions(model, response_states(model, micro_batch))
                 for model in (policy, self.ref_policy)
             )
-            exact.append((rows, piece.by_response(exact_token_kl(ours, theirs)).sum(1)))
+            exact.append((rows, micro_batch.by_response(exact_token_kl(ours, theirs)).sum(1)))
             logprobs, ref_logprobs = (
-                piece.by_response(logprobs_of(p, piece.tokens)) for p in (ours, theirs)
+                micro_batch.by_response(logprobs_of(p, micro_batch.tokens)) for p in (ours, theirs)
             )
-            sampled.append((rows, sampled_kl(logprobs, ref_logprobs, piece.mask)))
+            sampled.append((rows, sampled_kl(logprobs, ref_logprobs, micro_batch.mask)))
         return in_order(exact), in_order(sampled)

@@ -67,7 +67,7 @@ class GPT2Linear(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.empty(num_outputs))
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """From (..., inputs) to (..., outputs)."""
+        """Map (..., inputs) linearly to (..., outputs)."""
         rows = states.reshape(-1, states.shape[-1])
         return torch.addmm(self.bias, rows, self.weight).view(*states.shape[:-1], -1)
 
@@ -91,7 +91,7 @@ class GPT2MLP(torch.nn.Module):
         self.act: torch.nn.Module = ACTIVATIONS[settings.activation_function]()
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """From (..., D) to (..., D)."""
+        """Apply both layers to (..., D); the shape stays."""
         return self.c_proj(self.act(self.c_fc(states)))
 
 
@@ -133,17 +133,17 @@ class GPT2Model(torch.nn.Module):
 
     @property
     def config(self) -> GPT2Settings:
-        """Its settings."""
+        """Settings of the layout: sizes, vocabulary, special tokens."""
         return self.transformer.config
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device that holds the weights."""
         return self.transformer.wte.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """Data type of the weights."""
         return self.transformer.wte.weight.dtype
 
     @property

@@ -128,9 +128,9 @@ def save_model(model: AnyModel, folder: Path) -> None:
     if isinstance(model, GPT2Model):
         save_gpt2(model, folder)
         return
-    from overopt.models.transformers_models import save_library_model
+    from overopt.models.transformers_models import save_transformers_model
 
-    save_library_model(model, folder)
+    save_transformers_model(model, folder)
 
 
 def load_policy(folder: Path) -> Policy:

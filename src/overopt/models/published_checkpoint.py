@@ -23,7 +23,7 @@ from overopt.jobs.provenance import write_json
 from overopt.models.checkpoint_files import WEIGHTS, in_one_line
 from overopt.models.pipeline import PROBES, logits_of, read_own_tokenizer, require_same_encodings
 from overopt.models.tokens import PAD_TOKEN, TOKENIZER_FILES, read_tokenizer
-from overopt.models.transformers_models import load_checkpoint, save_library_model
+from overopt.models.transformers_models import load_checkpoint, save_transformers_model
 
 WANTED = ("*.json", "*.safetensors", "*.jinja")
 """What is fetched of a repository: no pickles, no code."""
@@ -50,7 +50,7 @@ def prepare_checkpoint(job: Job, settings: CheckpointSettings, model_dir: Path) 
     else:
         require_one_score(settings.checkpoint, model)
         require_steady_scores(settings.checkpoint, model, tokenizer)
-    save_library_model(model, model_dir)
+    save_transformers_model(model, model_dir)
     # The chat template goes into tokenizer_config.json: no file more than other models have.
     tokenizer.save_pretrained(model_dir, save_jinja_files=False)
     for path in model_dir.iterdir():

@@ -19,7 +19,7 @@ _WITHOUT_EFFECT = {
 """Keys of tokenizer_config.json on which no token id and no decoded text depends here."""
 
 
-class PlainTokenizer:
+class FastTokenizer:
     """The Rust tokenizer of a tokenizer.json, and its three special tokens.
 
     Attributes
@@ -67,7 +67,7 @@ class PlainTokenizer:
         return None if token is None else self.backend_tokenizer.token_to_id(token)
 
 
-def read_plain_tokenizer(folder: Path) -> PlainTokenizer | None:
+def read_fast_tokenizer(folder: Path) -> FastTokenizer | None:
     """The tokenizer of a folder; None where its settings say more than this class knows.
 
     transformers then reads it, or tells what is wrong.
@@ -89,4 +89,4 @@ def read_plain_tokenizer(folder: Path) -> PlainTokenizer | None:
         return None
     if special != sorted({token for token in named.values() if token is not None}):
         return None
-    return PlainTokenizer(backend, **named)
+    return FastTokenizer(backend, **named)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    from overopt.models.tokenizer_files import PlainTokenizer
+    from overopt.models.tokenizer_files import FastTokenizer
 
-TextTokenizer: TypeAlias = "PlainTokenizer | PreTrainedTokenizerFast"
+TextTokenizer: TypeAlias = "FastTokenizer | PreTrainedTokenizerFast"
 
 PAD_TOKEN, BOS_TOKEN, EOS_TOKEN = "<pad>", "<bos>", "<eos>"
 SPECIAL_TOKENS = (PAD_TOKEN, BOS_TOKEN, EOS_TOKEN)
@@ -170,10 +170,10 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     `bos` or `eos`: the mask would hide the end of every response from the model.
     """
     # Imported here because it takes time that the jobs without text need not pay.
-    from overopt.models.tokenizer_files import read_plain_tokenizer
+    from overopt.models.tokenizer_files import read_fast_tokenizer
 
     check_folder(folder)
-    tokenizer = read_plain_tokenizer(folder) or read_tokenizer(folder)
+    tokenizer = read_fast_tokenizer(folder) or read_tokenizer(folder)
     _check_special_tokens(folder, tokenizer)
     return tokenizer
 

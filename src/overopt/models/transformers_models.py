@@ -54,8 +54,8 @@ def build_classifier(backbone: PreTrainedModel) -> PreTrainedModel:
     return model.to(backbone.dtype)
 
 
-def as_library_model(model: GPT2Model) -> PreTrainedModel:
-    """The same model, its weights copied, as the class of transformers."""
+def as_transformers_model(model: GPT2Model) -> PreTrainedModel:
+    """Copy a model of GPT-2's layout, weights too, into the class of transformers."""
     is_policy = isinstance(model, GPT2Policy)
     auto_class = AutoModelForCausalLM if is_policy else AutoModelForSequenceClassification
     twin = auto_class.from_config(AutoConfig.for_model(**gpt2_config(model)))
@@ -80,7 +80,7 @@ def load_classifier(folder: Path) -> PreTrainedModel:
     return model
 
 
-def save_library_model(model: PreTrainedModel, folder: Path) -> None:
+def save_transformers_model(model: PreTrainedModel, folder: Path) -> None:
     """Write config.json and model.safetensors (and generation_config.json of a policy)."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder, max_shard_size=ONE_FILE)

@@ -147,7 +147,7 @@ def fit_to_demonstrations(
         rank = settings.numerics.lora_rank
         policy = add_adapters(policy, rank, torch_generator(settings.seed, "adapters"))
         losses = train_language_model(policy, prompts, responses, settings, state)
-    job.leave_to_main()
+    job.stop_workers()
     merge_adapters(policy)
     save_model(policy, model_dir)
     copy_tokenizer(start, model_dir)

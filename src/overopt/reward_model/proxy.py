@@ -8,7 +8,7 @@ import pandas as pd
 from overopt.config.reward_model import RewardModelSettings
 from overopt.jobs.job import Job
 from overopt.models.tokens import id_lists
-from overopt.reward_model.scorer import joined_for
+from overopt.reward_model.scorer import encoder_for
 from overopt.reward_model.temperature import soft_label_temperature
 from overopt.reward_model.training import (
     TokenizedComparisons,
@@ -37,7 +37,7 @@ def train_proxy_rm(
     tokenizer of the comparisons; where the backbone has another, text crosses over.
     """
     table = pd.read_parquet(comparisons)
-    join = joined_for(backbone, tokenizer_dir)
+    join = encoder_for(backbone, tokenizer_dir)
     prompts = id_lists(table["prompt_ids"])
     tokenized = TokenizedComparisons(
         join(prompts, id_lists(table["chosen_ids"])), join(prompts, id_lists(table["rejected_ids"]))

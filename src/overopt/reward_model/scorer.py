@@ -109,13 +109,13 @@ def load_scorer(
     scorer = (
         PublishedScorer(folder, policy_tokenizer_dir)
         if is_published(folder)
-        else SequenceScorer(load_reward_model(folder), joined_for(folder, policy_tokenizer_dir))
+        else SequenceScorer(load_reward_model(folder), encoder_for(folder, policy_tokenizer_dir))
     )
     scorer.to(device or device_of_this_job())
     return scorer
 
 
-def joined_for(reward_model_dir: Path, policy_tokenizer_dir: Path) -> Joined:
+def encoder_for(reward_model_dir: Path, policy_tokenizer_dir: Path) -> Joined:
     """How a reward model reads a prompt and a response in a policy's ids, as one sequence."""
     if have_same_tokenizer(reward_model_dir, policy_tokenizer_dir):
         return join

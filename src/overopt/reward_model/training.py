@@ -162,7 +162,7 @@ def fit_reward_model(
     rank = settings.numerics.lora_rank
     reward_model = add_adapters(reward_model, rank, torch_generator(settings.seed, "adapters"))
     losses = train_on_comparisons(reward_model, training, settings, state)
-    job.leave_to_main()
+    job.stop_workers()
     merge_adapters(reward_model)
     save_model(reward_model, model_dir)
     copy_tokenizer(backbone, model_dir)

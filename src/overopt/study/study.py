@@ -194,7 +194,7 @@ class Study(StrictModel):
         return {settings.slug: settings for settings in used if settings is not None}
 
     def of_sweep(self, name: str) -> "Study":
-        """The same study with one sweep alone, switched on."""
+        """Copy of this study with one sweep alone, switched on."""
         sweep = self.grid.sweeps[name].model_copy(update={"enabled": True})
         grid = self.grid.model_copy(update={"sweeps": {name: sweep}})
         return self.model_copy(update={"grid": grid})

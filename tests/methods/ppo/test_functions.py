@@ -150,17 +150,17 @@ def test_episodes_by_hand():
 
 def test_pieces_hold_all_episodes_by_length(build_tiny_policy, monkeypatch):
     policy = build_tiny_policy()
-    monkeypatch.setattr("overopt.methods.episodes.PIECE_SIZE", 2)
+    monkeypatch.setattr("overopt.methods.episodes.MICRO_BATCH_SIZE", 2)
     prompts, responses = [[1, 3, 4], [1], [1, 5], [1]], [[6, EOS], [EOS], [8, 9, EOS], [7, EOS]]
     episodes = episodes_of(prompts, responses)
-    pieces = episodes.pieces(policy)
+    pieces = episodes.micro_batches(policy)
     assert [rows.tolist() for rows, _ in pieces] == [[1, 3], [0, 2]]
     assert [piece.input_ids.shape for _, piece in pieces] == [(2, 3), (2, 5)]
     for rows, piece in pieces:
         assert piece.sequences == [episodes.sequences[row] for row in rows.tolist()]
     assert in_order([(rows, piece.lengths) for rows, piece in pieces]).tolist() == [2, 1, 3, 2]
-    monkeypatch.setattr("overopt.methods.episodes.PIECE_SIZE", 4)
-    assert episodes.pieces(policy)[0][1] is episodes
+    monkeypatch.setattr("overopt.methods.episodes.MICRO_BATCH_SIZE", 4)
+    assert episodes.micro_batches(policy)[0][1] is episodes
 
 
 @torch.no_grad()
@@ -257,13 +257,13 @@ def test_policy_loss_by_hand():
     ratios = torch.tensor([[1.5, 1.5, 0.5, 0.5, 1.1]])
     advantages = torch.tensor([[2.0, -2.0, 2.0, -2.0, 3.0]])
     old = torch.full((1, 5), -1.0)
-    loss, clipped_share = policy_loss(
+    loss, clipfrac = policy_loss(
         old + ratios.log(), old, advantages, torch.ones(1, 5, dtype=torch.bool), 0.2
     )
     # min(ratio A, clip(ratio, 0.8, 1.2) A), token by token
     by_hand = [1.2 * 2, 1.5 * -2, 0.5 * 2, 0.8 * -2, 1.1 * 3]
     assert loss.item() == pytest.approx(-sum(by_hand) / 5, rel=1e-6)
-    assert clipped_share.item() == pytest.approx(4 / 5)
+    assert clipfrac.item() == pytest.approx(4 / 5)
 
 
 def test_policy_loss_pulls_the_right_way():

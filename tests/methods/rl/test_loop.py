@@ -104,7 +104,7 @@ def test_parts_of_a_batch_weigh_by_their_responses(start, monkeypatch):
     gradients = []
     for size in (64, 2):
         loop, _ = start()
-        monkeypatch.setattr("overopt.methods.episodes.PIECE_SIZE", size)
+        monkeypatch.setattr("overopt.methods.episodes.MICRO_BATCH_SIZE", size)
         rollout, updater = loop._roll_out(), loop._updater
         batch = Batch(rollout.episodes, rollout.logprobs, loop.algorithm.finish(rollout), 0)
         updater._with_gradient(batch, np.arange(64), np.ones(64), is_first=True)

@@ -184,9 +184,9 @@ def test_pieces_are_small_on_a_processor_and_fit_large_vocabularies():
     ids = torch.zeros(1500, 24, dtype=torch.int64)
     lengths = torch.full((1500,), 24)
     episodes = Episodes(ids.tolist(), ids, lengths * 0 + 1, lengths, ids, lengths > 0)
-    sizes = [len(piece.sequences) for _, piece in episodes.pieces(policy)]
-    assert max(sizes) == methods_episodes.PIECE_SIZE
+    sizes = [len(piece.sequences) for _, piece in episodes.micro_batches(policy)]
+    assert max(sizes) == methods_episodes.MICRO_BATCH_SIZE
     policy.config.vocab_size = 500_000
-    sizes = [len(piece.sequences) for _, piece in episodes.pieces(policy)]
+    sizes = [len(piece.sequences) for _, piece in episodes.micro_batches(policy)]
     assert max(sizes) * 24 * 500_000 <= methods_episodes.LARGEST_LOGITS
     assert sum(sizes) == 1500

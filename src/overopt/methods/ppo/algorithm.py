@@ -103,7 +103,7 @@ class PPO(Algorithm):
         config, mask = self._config, batch.episodes.mask
         is_warmup = self._is_warmup(batch.step)
         logprobs, values = self.logprobs_and_values(batch.episodes, is_trunk_frozen=is_warmup)
-        surrogate, clipped_share = policy_loss(
+        surrogate, clipfrac = policy_loss(
             logprobs, batch.logprobs, batch.targets["advantages"], mask, config.cliprange
         )
         error = value_loss(values, batch.targets["returns"], mask)
@@ -113,7 +113,7 @@ class PPO(Algorithm):
             metrics={
                 "policy_loss": surrogate.detach(),
                 "value_loss": error.detach(),
-                "clipped_share": clipped_share,
+                "clipfrac": clipfrac,
             },
         )
 

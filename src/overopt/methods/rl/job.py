@@ -72,7 +72,7 @@ def optimize(
     evaluator = evaluator_of(files, settings, config.num_evaluation_responses, ref_policy, proxy)
     state = TrainingState(files.model_dir / STATE_FILE, job.fingerprint)
     result = loop.run(evaluator, state)
-    job.leave_to_main()
+    job.stop_workers()
     _write(result, run, proxy, files)
     merge_adapters(policy)
     save_model(policy, files.model_dir)

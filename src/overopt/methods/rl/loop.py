@@ -244,16 +244,16 @@ class RLLoop:
 
     def _read(self, episodes: Episodes) -> dict[str, torch.Tensor]:
         """What the algorithm reads, reference log-probabilities, and scores of the proxy RM."""
-        pieces = episodes.pieces(self.policy)
+        micro_batches = episodes.micro_batches(self.policy)
         with body_precision(self._updater.precision, self._updater.device):
             read = [
                 {
-                    **self.algorithm.read(piece),
-                    "ref_logprobs": response_logprobs(self._ref_policy, piece),
+                    **self.algorithm.read(micro_batch),
+                    "ref_logprobs": response_logprobs(self._ref_policy, micro_batch),
                 }
-                for _, piece in pieces
+                for _, micro_batch in micro_batches
             ]
-        rows = [rows for rows, _ in pieces]
+        rows = [rows for rows, _ in micro_batches]
         columns = {
             name: in_order([(own, of[name]) for own, of in zip(rows, read, strict=True)])
             for name in read[0]

@@ -118,11 +118,11 @@ class Updater:
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Loss and metrics of a minibatch, from the shares of all processes and passes."""
         passes = [
-            (torch.as_tensor(share)[piece], episodes)
+            (torch.as_tensor(share)[micro_batch], episodes)
             for share in shares_of(rows, self.processes, self._execution)
-            for piece, episodes in batch.episodes.select(torch.as_tensor(share)).pieces(
-                self.algorithm.policy
-            )
+            for micro_batch, episodes in batch.episodes.select(
+                torch.as_tensor(share)
+            ).micro_batches(self.algorithm.policy)
         ]
         parts: list[torch.Tensor] = []
         names: list[str] = []

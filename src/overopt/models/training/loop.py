@@ -103,15 +103,16 @@ def train(
     that accelerate can wrap it. The run resumes from `state` where an earlier process left one,
     and then gives the bytes of an uninterrupted run.
 
-    Every process takes its share of each batch, in as many passes as its launcher says. Neither
-    changes the loss or the gradient but for rounding.
+    Every process takes its share of each batch, in as many gradient
+    accumulation steps as its launcher says. Neither changes
+    the loss or the gradient but for rounding.
 
     Raises
     ------
     DivergedError
         At the first loss that is not finite.
     UserError
-        A batch has fewer rows than there are processes and passes.
+        A batch has fewer rows than there are processes times gradient accumulation steps.
     """
     accelerator = accelerator_of(numerics.precision)
     processes, execution = Processes.of_this_job(), Execution.from_environment()
@@ -175,17 +176,17 @@ def train(
 
 def shares_of(rows: np.ndarray, processes: Processes, execution: Execution) -> list[np.ndarray]:
     """The rows of a batch that this process computes, pass by pass."""
-    pieces = np.array_split(rows, processes.number * execution.num_passes)
-    first = processes.rank * execution.num_passes
-    return pieces[first : first + execution.num_passes]
+    micro_batches = np.array_split(rows, processes.number * execution.num_accumulation_steps)
+    first = processes.rank * execution.num_accumulation_steps
+    return micro_batches[first : first + execution.num_accumulation_steps]
 
 
 def check_shares(num_rows: int, processes: Processes, execution: Execution) -> None:
     """Refuse a batch that leaves a process without rows in some pass."""
-    if num_rows < processes.number * execution.num_passes:
+    if num_rows < processes.number * execution.num_accumulation_steps:
         raise UserError(
             f"a batch of {num_rows} cannot be shared by {processes.number} processes "
-            f"(compute.num_processes) in {execution.num_passes} passes "
+            f"(compute.num_processes) in {execution.num_accumulation_steps} passes "
             "(compute.gradient_accumulation): lower one of them, or take larger batches"
         )
 

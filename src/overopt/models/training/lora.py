@@ -33,9 +33,9 @@ def add_adapters(model: Model, rank: int | None, generator: torch.Generator) -> 
     from transformers.pytorch_utils import Conv1D
 
     if isinstance(model, GPT2Model):
-        from overopt.models.transformers_models import as_library_model
+        from overopt.models.transformers_models import as_transformers_model
 
-        model = cast(Model, as_library_model(model))
+        model = cast(Model, as_transformers_model(model))
     body = backbone_of(model)
     for parameter in model.parameters():
         parameter.requires_grad = False

@@ -1,5 +1,5 @@
 """
-On what each kind of job runs, by `compute`.
+Hardware of each kind of job, by the `compute` sections of the config.
 
 Training alone takes several processes. Scores and pools are fp32 whatever
 `precision` says (docs/gpu.md); jobs that score ask for a GPU by the study's own `compute.gpu`.
@@ -25,12 +25,12 @@ def gold_scoring_compute(study: Study) -> ComputeConfig:
 
 
 def alone(compute: ComputeConfig) -> ComputeConfig:
-    """The same in one process."""
+    """Copy of these settings for one process."""
     return compute.model_copy(update={"num_processes": 1})
 
 
 def in_fp32(compute: ComputeConfig) -> ComputeConfig:
-    """The same in full precision."""
+    """Copy of these settings in full precision (fp32)."""
     return compute.model_copy(update={"precision": "fp32"})
 
 

@@ -307,7 +307,7 @@ def paper_comparison(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
 
 
 def figures(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
-    """All figures."""
+    """Cost of drawing all figures."""
     memory_mb = host_memory.rounded(350 + 0.75 * num_curves(study))
     return Cost(9.0 + 2.5e-5 * num_replicates(study), memory_mb, Disk.of(8e6))
 

@@ -38,7 +38,7 @@ class CpuCore:
     training_layer : a layer in one step of training, for the calls of small kernels.
     reading_state, sampling_state : a number of the residual stream in one layer: memory traffic.
     logit : an entry of the distribution over the vocabulary, with its softmax and draw.
-    training_rate, reading_rate, sampling_rate : operations a second, of a whole forward pass: those
+    training_rate, scoring_rate, sampling_rate : operations a second, of a whole forward pass: those
         that are left out, such as of shared prefixes, count as done.
     """
 
@@ -47,7 +47,7 @@ class CpuCore:
     training_layer: float = 1.6e-3
     training_rate: float = 96e9
     reading_state: float = 9.5e-9
-    reading_rate: float = 220e9
+    scoring_rate: float = 220e9
     sampling_state: float = 2e-8
     sampling_rate: float = 120e9
     logit: float = 2.6e-8
@@ -67,7 +67,7 @@ class CpuCore:
         """Seconds of a forward pass over whole sequences: scores, log-probabilities."""
         states = texts.num_tokens * shape.num_layers * shape.hidden_size * self.reading_state
         softmax = num_logits * shape.vocabulary_size * self.logit
-        return states + softmax + forward_flops(shape, texts, num_logits) / self.reading_rate
+        return states + softmax + forward_flops(shape, texts, num_logits) / self.scoring_rate
 
     def sampling(self, shape: ModelShape, texts: Texts) -> float:
         """Seconds to draw responses, token by token."""

@@ -3,7 +3,7 @@
 import math
 
 from overopt.config.compute import ComputeConfig
-from overopt.config.rl import PIECE_SIZE
+from overopt.config.rl import MICRO_BATCH_SIZE
 from overopt.study.plan import host_memory
 from overopt.study.plan.compute import in_fp32
 from overopt.study.plan.cost import Cell, Cost, Disk
@@ -71,7 +71,7 @@ def _host_memory(study: Study, compute: ComputeConfig, shape: ModelShape) -> int
     episodes = math.ceil(study.ppo.batch_size / study.ppo.num_mini_batches)
     evaluated = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
     if not compute.gpu:  # read in pieces
-        episodes, evaluated = min(episodes, PIECE_SIZE), min(evaluated, PIECE_SIZE)
+        episodes, evaluated = min(episodes, MICRO_BATCH_SIZE), min(evaluated, MICRO_BATCH_SIZE)
     working = host_memory.training(study, compute, shape, episodes)
     working += host_memory.distributions(study, shape, max(episodes, evaluated))
     # Beside the policy: its initial copy, the proxy and gold.

@@ -44,13 +44,13 @@ class Texts:
         return self.prompt_tokens + self.response_tokens
 
     def times(self, factor: float) -> "Texts":
-        """The same texts, so many times over."""
+        """Repeat these texts `factor` times: the number grows, the lengths stay."""
         return Texts(
             factor * self.number, self.prompt_tokens, self.response_tokens, self.longest_response
         )
 
     def padded(self) -> "Texts":
-        """As a batch that is not sorted by length computes them: all as long as the longest."""
+        """Pad every sequence to the longest response, as an unsorted batch is."""
         limit = self.longest_response
         return Texts(self.number, self.prompt_tokens, limit, limit)
 
@@ -70,7 +70,7 @@ def texts(study: Study, number: float) -> Texts:
 
 
 def num_demonstrations(study: Study) -> int:
-    """Of files and the hub it is not known before they are read: as many as gold's comparisons."""
+    """Count demonstrations; for files and hub data, still unread, assume gold's number."""
     if isinstance(study.data, EmbeddedDataConfig):
         return study.data.num_demonstrations
     return num_human_comparisons(study)
