@@ -223,6 +223,7 @@ UTILITY = {"data.world.utility", "data.world.prompts", "data.world.vocabulary"}
 WRITERS = {"data.world.writers", "data.world.prompts", "data.world.vocabulary"}
 FILES_OF_THE_USER = {
     *("data.files", "data.jsonl", "data.splits", "data.bpe"),
+    *("data.file_kinds", "data.json_rows", "data.repeated_prompts"),
     *("config.data", "config.training"),
     *TEXT,
 }
@@ -268,6 +269,7 @@ DEPENDENCIES = {
     "file_demonstrations": FILES_OF_THE_USER,
     "file_comparisons": FILES_OF_THE_USER,
     "hub_data": {
+        *("data.hub.tables", "data.file_kinds", "data.json_rows"),
         *(
             "data.hub.prepare",
             "data.hub.readers",
