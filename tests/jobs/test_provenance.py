@@ -173,10 +173,12 @@ FRAME = {
     "jobs.file_list",
     "jobs.job",
     "jobs.outputs",
+    "jobs.plugins",
     "jobs.processes",
     "jobs.provenance",
 }
-CELLS = {"config.cells", "config.axes", "config.methods"}
+CELLS = {"config.cells", "config.axes", "config.methods", "config.variants"}
+VARIANTS = {"reward_model.variants", "reward_model.ensemble", *CELLS}
 SETTINGS = "config.strict_model"  # of every script that has settings
 MODEL = {
     *(
@@ -282,6 +284,7 @@ DEPENDENCIES = {
     "train_language_model": {"policy.sft", "config.policy"} | MODEL | TRAINING,
     "train_gold_rm": {"reward_model.gold"} | REWARD_MODEL | MODEL | TRAINING,
     "train_proxy_rm": {
+        *("reward_model.variant_training", "reward_model.ensemble"),
         *("reward_model.proxy", "reward_model.temperature"),
         *REWARD_MODEL | SCORING | MODEL | TRAINING,
     },
@@ -313,19 +316,24 @@ DEPENDENCIES = {
     | SCORING
     | UTILITY,
     "best_of_n": {"methods.best_of_n.curve", "theory.best_of_n", "theory.kl", "methods.curves"}
+    | VARIANTS
     | POOL
     | MODEL
     | SCORING,
     "ppo": {
         *("methods.ppo", "methods.rl", "methods.episodes", "methods.evaluation"),
         *("methods.sequence_kl", "methods.method_files", "methods.curves"),
-        *("config.ppo", "config.rl", *CELLS),
+        *("config.ppo", "config.rl", *VARIANTS),
     }
     | MODEL
     | TRAINING
     | SAMPLING
     | SCORING
     | UTILITY,
+    "method": {
+        *("methods.plugin_method", "methods.method_files", "methods.curves"),
+        *("config.method_job", "config.rl", "config.training", *CELLS),
+    },
     "deep_pool": {
         "methods.best_of_n.deep_pool",
         "config.deep_best_of_n",
@@ -342,7 +350,7 @@ DEPENDENCIES = {
             "theory.best_of_n",
             "theory.kl",
             "methods.curves",
-            *CELLS,
+            *VARIANTS,
         ),
         *MODEL | SAMPLERS | SCORING | UTILITY,
     },

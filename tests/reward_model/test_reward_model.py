@@ -16,7 +16,7 @@ from overopt.models.tokens import copy_tokenizer, pad_right
 from overopt.models.training.state import TrainingState
 from overopt.reward_model import training
 from overopt.reward_model.gold import train_gold_rm
-from overopt.reward_model.proxy import train_proxy_rm
+from overopt.reward_model.proxy import ProxyFiles, train_proxy_rm
 from overopt.reward_model.scoring import score_batch, score_sequences
 from overopt.reward_model.training import (
     TokenizedComparisons,
@@ -222,7 +222,8 @@ def synthetic_comparisons(tmp_path):
 def test_a_proxy_rm_is_written_with_its_metrics(tmp_path, backbone, synthetic_comparisons):
     folder = tmp_path / "proxy"
     chosen = settings(num_comparisons=96)
-    train_proxy_rm(Job("x"), chosen, synthetic_comparisons, backbone, backbone, folder)
+    files = ProxyFiles(synthetic_comparisons, backbone, backbone, folder)
+    train_proxy_rm(Job("x"), chosen, files)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert (metrics["num_comparisons"], metrics["num_validation"]) == (96, 16)
     assert (metrics["proxy_size"], metrics["num_epochs"], metrics["seed"]) == ("s1", 1, 0)
@@ -261,9 +262,8 @@ def test_subsets_are_nested_and_shared_by_the_sizes(
     monkeypatch.setattr(training, "train_on_comparisons", record)
     for number, seed, subset_seed in ((80, 0, 5), (40, 1, 5), (40, 1, 6)):
         chosen = settings(num_comparisons=number, seed=seed, subset_seed=subset_seed)
-        train_proxy_rm(
-            Job("x"), chosen, synthetic_comparisons, backbone, backbone, tmp_path / "proxy"
-        )
+        files = ProxyFiles(synthetic_comparisons, backbone, backbone, tmp_path / "proxy")
+        train_proxy_rm(Job("x"), chosen, files)
     many, few, others = subsets
     assert (len(many), len(few)) == (80, 40)
     assert few == many[:40]

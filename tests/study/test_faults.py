@@ -257,6 +257,7 @@ def test_every_pattern_of_the_config_is_told_in_words() -> None:
     for model in ("HubDatasetConfig", "PolicyConfig"):
         revision = schema["$defs"][model]["properties"]["revision"]
         patterns.add(revision["anyOf"][0]["pattern"])
+    patterns.add(properties["plugins"]["items"]["pattern"])
     assert patterns == PATTERNS_IN_WORDS.keys()
 
 

@@ -41,8 +41,10 @@ rule fits:
     resources:
         **cost("fits"),
     params:
-        config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
-        code=code("fits"),
+        config=lambda wildcards: as_param(
+            job_settings.analysis_settings(study), ANALYSIS_PLUGINS
+        ),
+        code=code("fits", ANALYSIS_PLUGINS),
     shell:
         "python {REPO:q}/workflow/scripts/fits.py"
         " --config {params.config:q} --code {params.code}"

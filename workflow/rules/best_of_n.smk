@@ -89,9 +89,10 @@ rule best_of_n:
         config=lambda wildcards: as_param(
             job_settings.best_of_n_settings(
                 study, paths.run_at("best_of_n", wildcards)
-            )
+            ),
+            run_plugins("best_of_n", wildcards),
         ),
-        code=code("best_of_n"),
+        code=lambda wildcards: code("best_of_n", run_plugins("best_of_n", wildcards)),
     shell:
         "python {REPO:q}/workflow/scripts/best_of_n.py"
         " --config {params.config:q} --code {params.code}"
@@ -138,8 +139,8 @@ rule tilted:
     resources:
         **cost("tilted"),
     params:
-        config=lambda wildcards: "{}",
-        code=code("tilted"),
+        config=lambda wildcards: with_plugins("{}", run_plugins("tilted", wildcards)),
+        code=lambda wildcards: code("tilted", run_plugins("tilted", wildcards)),
     shell:
         "python {REPO:q}/workflow/scripts/tilted.py"
         " --config {params.config:q} --code {params.code}"

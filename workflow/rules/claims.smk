@@ -26,8 +26,10 @@ rule claims:
     resources:
         **cost("claims"),
     params:
-        config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
-        code=code("claims"),
+        config=lambda wildcards: as_param(
+            job_settings.analysis_settings(study), ANALYSIS_PLUGINS
+        ),
+        code=code("claims", ANALYSIS_PLUGINS),
     shell:
         "python {REPO:q}/workflow/scripts/claims.py"
         " --config {params.config:q} --code {params.code}"

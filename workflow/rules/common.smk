@@ -28,9 +28,11 @@ os.environ.update(
 )
 
 from overopt.config.compute import launcher
+from overopt.config.methods import plugin_methods
 from overopt.errors import UserError
 from overopt.jobs.file_list import FileList
 from overopt.jobs.left_in_queue import cancel_left_in_queue
+from overopt.jobs.plugins import code_modules, with_plugins
 from overopt.jobs.provenance import code_digest
 from overopt.jobs.stale_lock import clear_stale_lock
 from overopt.study import job_settings, paths
@@ -53,6 +55,9 @@ try:
 except UserError as error:
     told = [str(error), only_last_counts(sys.argv)]
     raise WorkflowError("\n".join(filter(None, told))) from None
+
+# Plugins that the jobs of statistics import.
+ANALYSIS_PLUGINS = job_settings.analysis_plugins(study)
 
 
 def do_not_limit_starts():
@@ -98,9 +103,25 @@ REWARD_MODEL_FILES = (
 )
 
 
-def code(script):
-    """Digest of workflow/scripts/<script>.py and of everything it imports from the package."""
-    return code_digest(REPO / "workflow" / "scripts" / f"{script}.py", SOURCE)
+def code(script, plugins=()):
+    """Digest of workflow/scripts/<script>.py, of the plugins, and of everything they import."""
+    path = REPO / "workflow" / "scripts" / f"{script}.py"
+    return code_digest(path, SOURCE, code_modules(plugins))
+
+
+def run_plugins(method, wildcards):
+    """Plugins that a run of this method imports: those of its proxy RM's variant."""
+    return job_settings.run_plugins(paths.run_at(method, wildcards))
+
+
+def proxy_plugins(wildcards):
+    """Plugins that the training of a proxy RM imports: that of its variant."""
+    return job_settings.proxy_plugins(paths.proxy_rm_at(wildcards))
+
+
+def plugin_run(wildcards):
+    """The run of a plugin's method that the wildcards of a path name."""
+    return paths.run_in(wildcards.run_folder)
 
 
 @cache
@@ -113,7 +134,11 @@ def declared_by(rule, policy_size, proxy_size, checkpoint):
 def cost_of(rule, wildcards):
     """What one job declares; once for all jobs that declare the same."""
     names = ("policy_size", "proxy_size", "checkpoint")
-    return declared_by(rule, *(wildcards.get(name, "") for name in names))
+    named = {name: wildcards.get(name, "") for name in names}
+    if "run_folder" in wildcards.keys():
+        run = paths.run_in(wildcards.run_folder)
+        named |= {"policy_size": run.policy_size, "proxy_size": run.proxy_rm.proxy_size}
+    return declared_by(rule, *named.values())
 
 
 def cost(rule, is_local=False):

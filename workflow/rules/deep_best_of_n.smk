@@ -57,9 +57,12 @@ rule deep_best_of_n:
         config=lambda wildcards: as_param(
             job_settings.deep_best_of_n_settings(
                 study, paths.run_at("deep_best_of_n", wildcards)
-            )
+            ),
+            run_plugins("deep_best_of_n", wildcards),
         ),
-        code=code("deep_best_of_n"),
+        code=lambda wildcards: code(
+            "deep_best_of_n", run_plugins("deep_best_of_n", wildcards)
+        ),
     shell:
         "python {REPO:q}/workflow/scripts/deep_best_of_n.py"
         " --config {params.config:q} --code {params.code}"

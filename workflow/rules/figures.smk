@@ -86,8 +86,8 @@ rule figures:
     resources:
         **cost("figures"),
     params:
-        config=lambda wildcards: as_param(figure_settings(study)),
-        code=code("figures"),
+        config=lambda wildcards: as_param(figure_settings(study), ANALYSIS_PLUGINS),
+        code=code("figures", ANALYSIS_PLUGINS),
     shell:
         "python {REPO:q}/workflow/scripts/figures.py"
         " --config {params.config:q} --code {params.code}"
@@ -112,8 +112,8 @@ rule table_01:
     resources:
         **cost("table_01"),
     params:
-        config=lambda wildcards: as_param(table_01_settings(study)),
-        code=code("table_01"),
+        config=lambda wildcards: as_param(table_01_settings(study), ANALYSIS_PLUGINS),
+        code=code("table_01", ANALYSIS_PLUGINS),
     shell:
         "python {REPO:q}/workflow/scripts/table_01.py"
         " --config {params.config:q} --code {params.code}"
@@ -138,8 +138,8 @@ rule table_02:
     resources:
         **cost("table_02"),
     params:
-        config=lambda wildcards: as_param(table_02_settings(study)),
-        code=code("table_02"),
+        config=lambda wildcards: as_param(table_02_settings(study), ANALYSIS_PLUGINS),
+        code=code("table_02", ANALYSIS_PLUGINS),
     shell:
         "python {REPO:q}/workflow/scripts/table_02.py"
         " --config {params.config:q} --code {params.code}"

@@ -28,8 +28,10 @@ rule forms:
     resources:
         **cost("forms"),
     params:
-        config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
-        code=code("forms"),
+        config=lambda wildcards: as_param(
+            job_settings.analysis_settings(study), ANALYSIS_PLUGINS
+        ),
+        code=code("forms", ANALYSIS_PLUGINS),
     shell:
         "python {REPO:q}/workflow/scripts/forms.py"
         " --config {params.config:q} --code {params.code}"

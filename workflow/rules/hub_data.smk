@@ -31,8 +31,10 @@ rule hub_data:
     resources:
         **cost("hub_data", is_local=True),
     params:
-        config=lambda wildcards: as_param(job_settings.hub_settings(study)),
-        code=code("hub_data"),
+        config=lambda wildcards: as_param(
+            job_settings.hub_settings(study), job_settings.hub_plugins(study)
+        ),
+        code=code("hub_data", job_settings.hub_plugins(study)),
     shell:
         'set --; for file in {input:q}; do set -- "$@" --file "$file"; done;'
         " python {REPO:q}/workflow/scripts/hub_data.py"

@@ -26,8 +26,10 @@ rule paper_comparison:
     resources:
         **cost("paper_comparison"),
     params:
-        config=lambda wildcards: as_param(job_settings.analysis_settings(study)),
-        code=code("paper_comparison"),
+        config=lambda wildcards: as_param(
+            job_settings.analysis_settings(study), ANALYSIS_PLUGINS
+        ),
+        code=code("paper_comparison", ANALYSIS_PLUGINS),
         # The digest of the code does not see data: an edit of a value must count too.
         paper_values=file_sha256(SOURCE / "overopt" / "analysis" / "paper_values.csv"),
     shell:

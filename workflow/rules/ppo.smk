@@ -38,9 +38,10 @@ rule ppo:
         launch=launch("ppo"),
     params:
         config=lambda wildcards: as_param(
-            job_settings.ppo_settings(study, paths.run_at("ppo", wildcards))
+            job_settings.ppo_settings(study, paths.run_at("ppo", wildcards)),
+            run_plugins("ppo", wildcards),
         ),
-        code=code("ppo"),
+        code=lambda wildcards: code("ppo", run_plugins("ppo", wildcards)),
     shell:
         "{resources.launch} {REPO:q}/workflow/scripts/ppo.py"
         " --config {params.config:q} --code {params.code}"

@@ -67,9 +67,10 @@ rule proxy_rm:
         launch=launch("proxy_rm"),
     params:
         config=lambda wildcards: as_param(
-            job_settings.proxy_rm_settings(study, paths.proxy_rm_at(wildcards))
+            job_settings.proxy_rm_settings(study, paths.proxy_rm_at(wildcards)),
+            proxy_plugins(wildcards),
         ),
-        code=code("train_proxy_rm"),
+        code=lambda wildcards: code("train_proxy_rm", proxy_plugins(wildcards)),
     shell:
         "{resources.launch} {REPO:q}/workflow/scripts/train_proxy_rm.py"
         " --config {params.config:q} --code {params.code}"

@@ -59,10 +59,12 @@ rule report_tables:
     resources:
         **cost("report_tables"),
     params:
-        code=code("report_tables"),
+        config=lambda wildcards: with_plugins("{}", ANALYSIS_PLUGINS),
+        code=code("report_tables", ANALYSIS_PLUGINS),
         templates=REPORT_TEMPLATES,
     shell:
-        "python {REPO:q}/workflow/scripts/report_tables.py --code {params.code}"
+        "python {REPO:q}/workflow/scripts/report_tables.py"
+        " --config {params.config:q} --code {params.code}"
         " --claims {input.claims:q} --coefficients {input.coefficients:q} --peaks {input.peaks:q}"
         " --comparison {input.comparison:q} --claims-page {output.claims:q}"
         " --coefficients-page {output.coefficients:q} --comparison-page {output.comparison:q}"
@@ -88,8 +90,8 @@ rule report_run:
     resources:
         **cost("report_run"),
     params:
-        config=lambda wildcards: as_param(study),
-        code=code("report_run"),
+        config=lambda wildcards: as_param(study, ANALYSIS_PLUGINS),
+        code=code("report_run", ANALYSIS_PLUGINS),
         templates=REPORT_TEMPLATES,
     shell:
         "python {REPO:q}/workflow/scripts/report_run.py"

@@ -1,19 +1,21 @@
 """Write the report's pages of claims, coefficients and trends beside the paper's, as HTML.
 
-python workflow/scripts/report_tables.py --claims claims.csv --coefficients coefficients.csv
-    --peaks peaks.csv --comparison paper_comparison.csv --claims-page OUT/claims.html
+python workflow/scripts/report_tables.py --config '{}' --claims claims.csv
+    --coefficients coefficients.csv --peaks peaks.csv --comparison paper_comparison.csv
+    --claims-page OUT/claims.html
     --coefficients-page OUT/coefficients.html --comparison-page OUT/comparison.html
     --record OUT.json
 """
 
 import pandas as pd
 
-from overopt.jobs.job import Input, Job, Output, run
+from overopt.jobs.job import Input, Job, Output, Settings, run
 from overopt.report import pages as report_pages
 
 
 def main(
     job: Job,
+    config: Settings,
     claims: Input,
     coefficients: Input,
     peaks: Input,

@@ -7,14 +7,16 @@ python workflow/scripts/train_proxy_rm.py --config '{...}' --comparisons compari
 
 from overopt.jobs.job import Input, Job, Output, Settings, run
 from overopt.config.reward_model import RewardModelSettings
-from overopt.reward_model.proxy import train_proxy_rm
+from overopt.reward_model.proxy import ProxyFiles
+from overopt.reward_model.variant_training import train_variant
 
 
 def main(
     job: Job, config: Settings, comparisons: Input, tokenizer: Input, backbone: Input, model: Output
 ) -> None:
     settings = RewardModelSettings.model_validate_json(config)
-    train_proxy_rm(job, settings, comparisons, tokenizer.parent, backbone.parent, model.parent)
+    files = ProxyFiles(comparisons, tokenizer.parent, backbone.parent, model.parent)
+    train_variant(job, settings, files)
 
 
 if __name__ == "__main__":

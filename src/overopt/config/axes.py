@@ -89,10 +89,16 @@ def path_parts(model: BaseModel, names: Collection[str] | None = None) -> list[s
     ]
 
 
+def _optional(axis: Axis) -> str:
+    return f"(/{axis.path.format(axis.pattern)})?"
+
+
 def path_pattern(model: type[BaseModel]) -> str:
     """Path that names a cell, with a wildcard for each axis; optional axes hold their slash."""
     parts = [
-        f"{{{name}}}" if axis.is_optional else f"/{axis.path.format(f'{{{name}}}')}"
+        f"{{{name},{_optional(axis)}}}"  # Snakemake constrains no wildcard of a pathvar elsewhere
+        if axis.is_optional
+        else f"/{axis.path.format(f'{{{name}}}')}"
         for name, axis in axes_of(model).items()
     ]
     return "".join(parts).removeprefix("/")
@@ -101,7 +107,7 @@ def path_pattern(model: type[BaseModel]) -> str:
 def wildcard_patterns(model: type[BaseModel]) -> dict[str, str]:
     """Regular expression of the wildcard of each axis of a cell."""
     return {
-        name: f"(/{axis.path.format(axis.pattern)})?" if axis.is_optional else axis.pattern
+        name: _optional(axis) if axis.is_optional else axis.pattern
         for name, axis in axes_of(model).items()
     }
 

@@ -7,13 +7,20 @@ beside it. The keys of every table derive from the fields. Defaults are the plai
 
 from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from overopt.config.axes import NUMBER, Axis, axes_of, is_default, omitted_axes, path_parts
 from overopt.config.methods import METHODS
 from overopt.config.strict_model import StrictModel
+from overopt.config.variants import PLAIN, VARIANTS
 
 Labels = Literal["deterministic", "sampled"]
+
+
+def _known_variant(name: str) -> str:
+    if name not in VARIANTS:
+        raise ValueError(f"{name!r} is no variant; expected one of {', '.join(VARIANTS)}")
+    return name
 
 
 class ProxyRM(StrictModel):
@@ -53,6 +60,19 @@ class ProxyRM(StrictModel):
             plain="fewest",
         ),
     ] = 1
+    variant: Annotated[
+        str,
+        AfterValidator(_known_variant),
+        Axis(
+            *("{}-variant", "variant"),
+            sweep="variants",
+            text="How the proxy RM is trained and scores: "
+            + ", ".join(VARIANTS)
+            + ", or a plugin's.",
+            pattern="[a-z][a-z0-9_]*",
+            is_optional=True,
+        ),
+    ] = PLAIN
     seed: Annotated[NonNegativeInt, Axis("seed-{}", "seed", plain="every")]
 
     @property

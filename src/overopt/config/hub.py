@@ -1,13 +1,66 @@
 """Settings of human data of the hub."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from overopt.config.strict_model import StrictModel
+from overopt.errors import UserError
 
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-ReaderName = Literal["standard", "hh_rlhf", "summarize_from_feedback", "ultrafeedback_binarized"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One schema of comparisons.
+
+    Attributes
+    ----------
+    name
+        In configs.
+    columns, read
+        Of a plugin's reader: the columns it needs, and the function from a row (a mapping of
+        columns to values) to `prompt`, `chosen` and `rejected`, as "package.module:function".
+        The project's own stand in `overopt.data.hub.readers`.
+
+    """
+
+    name: str
+    columns: tuple[str, ...] = ()
+    read: str = ""
+
+
+READERS: dict[str, Reader] = {
+    name: Reader(name)
+    for name in ("standard", "hh_rlhf", "summarize_from_feedback", "ultrafeedback_binarized")
+}
+
+
+def register_reader(reader: Reader) -> Reader:
+    """Add a reader to READERS; UserError where one of this name is there already."""
+    if reader.name in READERS:
+        raise UserError(
+            f"reader {reader.name!r} is registered already (of {', '.join(READERS)}); give the "
+            "new reader another name"
+        )
+    READERS[reader.name] = reader
+    return reader
+
+
+def _known_reader(name: str) -> str:
+    if name not in READERS:
+        expected = f"{', '.join(map(repr, list(READERS)[:-1]))} or {list(READERS)[-1]!r}"
+        raise PydanticCustomError("literal_error", "expected {expected}", {"expected": expected})
+    return name
+
+
+ReaderName = Annotated[
+    str,
+    AfterValidator(_known_reader),
+    WithJsonSchema({"enum": list(READERS), "type": "string"}),
+]
 
 
 class HubDatasetConfig(StrictModel):

@@ -7,6 +7,8 @@ Nothing is imported here, so that Snakemake may read the table before any job ru
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import BaseModel
+
 from overopt.errors import UserError
 
 
@@ -34,6 +36,10 @@ class Method:
         best-of-n, and its curves have tables of their own.
     in_sweeps
         Whether a sweep of the config may name it.
+    job, options
+        Of a plugin's method: the function (job, settings, files) that writes its curve, as
+        "package.module:function", and the model of its section in `methods` of the config; none:
+        it has no settings.
 
     """
 
@@ -45,6 +51,8 @@ class Method:
     axes: tuple[str, ...] = ()
     name_in_tables: str = ""
     in_sweeps: bool = True
+    job: str = ""
+    options: type[BaseModel] | None = None
 
     @property
     def column(self) -> str:
@@ -101,6 +109,11 @@ register_method(Method("tilted", "tilted", "rl", "step", is_binned=True, in_swee
 def sweep_methods() -> list[str]:
     """Names of the methods that a sweep of the config may list."""
     return [name for name, method in METHODS.items() if method.in_sweeps]
+
+
+def plugin_methods() -> list[str]:
+    """Names of the methods that plugins registered."""
+    return [name for name, method in METHODS.items() if method.job]
 
 
 def main_methods() -> list[str]:

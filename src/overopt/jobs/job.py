@@ -31,6 +31,7 @@ from overopt.errors import UserError
 from overopt.jobs import provenance
 from overopt.jobs.file_list import with_listed_files
 from overopt.jobs.outputs import Outputs, check_inputs, explain
+from overopt.jobs.plugins import code_modules, load_plugins, without_plugins
 from overopt.jobs.processes import Processes
 from overopt.terminal import show_any_character
 
@@ -145,15 +146,19 @@ def _perform(
     """Check the inputs, call `main`, publish what it wrote, and write the record last."""
     clock = _Clock()
     script = Path(inspect.getfile(main)).resolve()
-    code = code or provenance.code_digest(script, REPOSITORY / "src")
+    config = str(arguments.get("config", ""))
+    own_config, plugins = without_plugins(config)
+    load_plugins(plugins)
+    code = code or provenance.code_digest(script, REPOSITORY / "src", code_modules(plugins))
     _make_deterministic()
     keep_freed_memory()
     _quiet_libraries()
     inputs = _inputs(arguments, hints)
     check_inputs(inputs)
     processes = Processes.of_this_job()
-    job = Job(_fingerprint(str(arguments.get("config", "")), code, inputs), processes)
+    job = Job(_fingerprint(config, code, inputs), processes)
     outputs = Outputs(script.stem, processes)
+    arguments = {**arguments, "config": own_config} if "config" in arguments else arguments
     places = {
         name: outputs.place(Path(str(value)))
         for name, value in arguments.items()
@@ -174,7 +179,7 @@ def _perform(
             {
                 "rule_script": script.name,
                 "code": code,
-                "config": arguments.get("config"),
+                "config": config or None,
                 "inputs": inputs,
                 "outputs": written,
                 "git": provenance.git_state(REPOSITORY),

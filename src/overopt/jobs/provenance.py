@@ -15,8 +15,11 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
+
+from overopt.errors import UserError
 
 PACKAGE = "overopt"
 RECORDED_PACKAGES = (
@@ -34,31 +37,57 @@ RECORDED_PACKAGES = (
 )
 
 
+Roots = tuple[tuple[str, Path], ...]
+"""Top packages whose sources are followed, each with the folder that holds it."""
+
+
 @cache
-def code_digest(script: Path, source_root: Path) -> str:
+def code_digest(script: Path, source_root: Path, plugins: tuple[str, ...] = ()) -> str:
     """SHA-256 over the syntax trees of a script and of every module it imports from the package.
 
-    Imports are followed transitively through `source_root/overopt`. Docstrings, comments and
+    Imports are followed transitively through `source_root/overopt`, and through the packages of
+    `plugins`, modules of users' own code that the job imports too. Docstrings, comments and
     formatting do not count; a change in any statement does.
     """
     digest = hashlib.sha256()
-    for path in imported_sources(script, source_root):
-        inside = path.is_relative_to(source_root)
-        name = path.relative_to(source_root).as_posix() if inside else path.name
+    folders = [folder for _, folder in _roots(source_root, plugins)]
+    named = {script.name: script}
+    for path in imported_sources(script, source_root, plugins):
+        inside = next((folder for folder in folders if path.is_relative_to(folder)), None)
+        if inside is not None and path != script:
+            named[path.relative_to(inside).as_posix()] = path
+    for name, path in sorted(named.items()):  # by name: wherever a plugin lies
         digest.update(f"{name}\0{_normal_form(path)}\0".encode())
     return digest.hexdigest()
 
 
-def imported_sources(script: Path, source_root: Path) -> list[Path]:
-    """The script and every module of the package it imports, directly or not, sorted."""
+def imported_sources(script: Path, source_root: Path, plugins: tuple[str, ...] = ()) -> list[Path]:
+    """The script, the plugins, and every module of theirs they import, directly or not, sorted."""
+    roots = _roots(source_root, plugins)
     seen: set[Path] = set()
-    unread = [script]
+    unread = [script, *(file for module in plugins for file in _files_of_module(module, roots))]
     while unread:
         path = unread.pop()
         if path not in seen:
             seen.add(path)
-            unread += _imported_files(path, source_root)
+            unread += _imported_files(path, roots)
     return sorted(seen)
+
+
+def _roots(source_root: Path, plugins: tuple[str, ...]) -> Roots:
+    """Where the package and the top packages of plugins lie."""
+    tops = dict.fromkeys(module.partition(".")[0] for module in plugins)
+    return ((PACKAGE, source_root), *((top, _folder_of(top)) for top in tops if top != PACKAGE))
+
+
+def _folder_of(top: str) -> Path:
+    """Folder that holds a package or a module of users' own code."""
+    spec = find_spec(top)
+    if spec is None:
+        raise UserError(f"plugins: there is no module {top!r}; put it back, or install it")
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve().parent
+    return Path(str(spec.origin)).resolve().parent
 
 
 @cache
@@ -99,15 +128,13 @@ def _is_bare_string(statement: ast.stmt) -> bool:
 
 
 @cache
-def _imported_files(path: Path, source_root: Path) -> tuple[Path, ...]:
+def _imported_files(path: Path, roots: Roots) -> tuple[Path, ...]:
     return tuple(
-        file
-        for name in _imported_names(path, source_root)
-        for file in _files_of_module(name, source_root)
+        file for name in _imported_names(path, roots) for file in _files_of_module(name, roots)
     )
 
 
-def _imported_names(path: Path, source_root: Path) -> Iterator[str]:
+def _imported_names(path: Path, roots: Roots) -> Iterator[str]:
     """Dotted names a file imports, relative imports resolved."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -115,20 +142,22 @@ def _imported_names(path: Path, source_root: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                package = path.relative_to(source_root).parent.parts
+                root = next(folder for _, folder in roots if path.is_relative_to(folder))
+                package = path.relative_to(root).parent.parts
                 kept = package[: len(package) - (node.level - 1)]
                 base = ".".join([*kept, *filter(None, [node.module])])
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _files_of_module(name: str, source_root: Path) -> Iterator[Path]:
+def _files_of_module(name: str, roots: Roots) -> Iterator[Path]:
     """Files that importing this dotted name executes: every package on the way, and the module."""
     parts = name.split(".")
-    if parts[0] != PACKAGE:
+    root = dict(roots).get(parts[0])
+    if root is None:
         return
     for end in range(1, len(parts) + 1):
-        stem = source_root.joinpath(*parts[:end])
+        stem = root.joinpath(*parts[:end])
         for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
             if candidate.is_file():
                 yield candidate

@@ -6,10 +6,13 @@ import pandas as pd
 
 from overopt.config.reward_model import RewardModelSettings
 from overopt.jobs.job import Job
+from overopt.jobs.outputs import STATE_FILE
 from overopt.models.tokens import encode_prompts, encode_responses, join, load_tokenizer
+from overopt.models.training.state import TrainingState
 from overopt.reward_model.training import (
     TokenizedComparisons,
     fit_reward_model,
+    save_reward_model,
     score_differences,
     split_comparisons,
     write_metrics,
@@ -32,7 +35,11 @@ def train_gold_rm(
 
     tokenized = TokenizedComparisons(joined("chosen"), joined("rejected"))
     training, validation = split_comparisons(tokenized, table["split"], settings)
-    reward_model, losses = fit_reward_model(job, settings, backbone, training, model_dir)
+    state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
+    reward_model, losses = fit_reward_model(settings, backbone, training, state)
+    job.stop_workers()
+    save_reward_model(reward_model, backbone, model_dir)
+    state.remove()
     differences = score_differences(reward_model, validation)
     require_distinctions(differences, "gold_rm")
     metrics = validation_metrics(differences)

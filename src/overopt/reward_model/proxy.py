@@ -1,5 +1,6 @@
 """Proxy RMs: trained on synthetic comparisons, they are optimized against (section 2.1)."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,15 @@ import pandas as pd
 
 from overopt.config.reward_model import RewardModelSettings
 from overopt.jobs.job import Job
+from overopt.jobs.outputs import STATE_FILE
 from overopt.models.tokens import id_lists
+from overopt.models.training.state import TrainingState
 from overopt.reward_model.scorer import encoder_for
 from overopt.reward_model.temperature import soft_label_temperature
 from overopt.reward_model.training import (
     TokenizedComparisons,
     fit_reward_model,
+    save_reward_model,
     score_differences,
     split_comparisons,
     write_metrics,
@@ -20,24 +24,55 @@ from overopt.reward_model.training import (
 from overopt.reward_model.validation import validation_metrics
 
 
-def train_proxy_rm(
-    job: Job,
-    settings: RewardModelSettings,
-    comparisons: Path,
-    tokenizer_dir: Path,
-    backbone: Path,
-    model_dir: Path,
-) -> None:
-    """Train one proxy RM on synthetic comparisons (token ids); write its checkpoint and metrics.
+@dataclass(frozen=True)
+class ProxyFiles:
+    """What the job of a proxy RM reads and writes.
+
+    Attributes
+    ----------
+    comparisons : read; synthetic comparisons in token ids.
+    tokenizer_dir : read; the tokenizer of the comparisons.
+    backbone : read; the language model that the proxy starts from.
+    model_dir : written; checkpoint, tokenizer and metrics.json.
+    """
+
+    comparisons: Path
+    tokenizer_dir: Path
+    backbone: Path
+    model_dir: Path
+
+
+@dataclass(frozen=True)
+class ProxyData:
+    """Comparisons of one proxy RM.
+
+    Attributes
+    ----------
+    training : those it is fitted to.
+    validation : those it is measured on, with deterministic labels.
+    soft_labels : (N,), the gold RM's probability that the chosen response of each validation
+        comparison wins.
+    """
+
+    training: TokenizedComparisons
+    validation: TokenizedComparisons
+    soft_labels: np.ndarray
+
+
+def read_proxy_data(settings: RewardModelSettings, files: ProxyFiles) -> ProxyData:
+    """Read the comparisons of one proxy RM, in the token ids of its backbone.
 
     Each seed takes its own random subset of the comparisons, the same for all RM sizes, and
-    nested: fewer comparisons are the first of more. The temperature that calibrates the proxy to
-    the gold RM's soft labels (section 2.2) is measured on the validation comparisons, whose
-    labels are deterministic for every proxy, so that losses compare. `tokenizer_dir` holds the
-    tokenizer of the comparisons; where the backbone has another, text crosses over.
+    nested: fewer comparisons are the first of more. Where the backbone has another tokenizer than
+    the comparisons, text crosses over.
+
+    Raises
+    ------
+    UserError
+        There are fewer comparisons than the settings ask for.
     """
-    table = pd.read_parquet(comparisons)
-    join = encoder_for(backbone, tokenizer_dir)
+    table = pd.read_parquet(files.comparisons)
+    join = encoder_for(files.backbone, files.tokenizer_dir)
     prompts = id_lists(table["prompt_ids"])
     tokenized = TokenizedComparisons(
         join(prompts, id_lists(table["chosen_ids"])), join(prompts, id_lists(table["rejected_ids"]))
@@ -45,20 +80,44 @@ def train_proxy_rm(
     if settings.proxy_rm is not None and settings.proxy_rm.labels == "sampled":
         tokenized = with_sampled_labels(tokenized, table)
     training, validation = split_comparisons(tokenized, table["split"], settings)
-    reward_model, losses = fit_reward_model(job, settings, backbone, training, model_dir)
-    differences = score_differences(reward_model, validation)
     held_out = table[table["split"] == "validation"].iloc[: settings.num_validation]
     gold_differences = held_out["chosen_gold_score"] - held_out["rejected_gold_score"]
     soft_labels = 1 / (1 + np.exp(-gold_differences.to_numpy(np.float64)))
-    metrics: dict[str, float | str] = {**validation_metrics(differences)}
-    temperature = soft_label_temperature(differences, soft_labels)
-    metrics["temperature"] = temperature
-    metrics["soft_label_loss"] = _soft_label_loss(differences, soft_labels, 1.0)
-    metrics["recalibrated_soft_label_loss"] = _soft_label_loss(
-        differences, soft_labels, temperature
-    )
-    metrics |= proxy_cell(settings)
-    write_metrics(model_dir, reward_model, training, validation, losses, metrics)
+    return ProxyData(training, validation, soft_labels)
+
+
+def train_proxy_rm(job: Job, settings: RewardModelSettings, files: ProxyFiles) -> None:
+    """Train one proxy RM on synthetic comparisons; write its checkpoint and metrics."""
+    data = read_proxy_data(settings, files)
+    state = TrainingState(files.model_dir / STATE_FILE, job.fingerprint)
+    reward_model, losses = fit_reward_model(settings, files.backbone, data.training, state)
+    job.stop_workers()
+    save_reward_model(reward_model, files.backbone, files.model_dir)
+    state.remove()
+    metrics = proxy_metrics(settings, data, score_differences(reward_model, data.validation))
+    write_metrics(files.model_dir, reward_model, data.training, data.validation, losses, metrics)
+
+
+def proxy_metrics(
+    settings: RewardModelSettings, data: ProxyData, differences: np.ndarray
+) -> dict[str, float | str]:
+    """Validation metrics of a proxy RM and the keys of its cell.
+
+    `differences` (N,) are its scores of the chosen less those of the rejected response. The
+    temperature calibrates the proxy to the gold RM's soft labels (section 2.2); it is measured on
+    the validation comparisons, whose labels are deterministic for every proxy, so that losses
+    compare.
+    """
+    temperature = soft_label_temperature(differences, data.soft_labels)
+    return {
+        **validation_metrics(differences),
+        "temperature": temperature,
+        "soft_label_loss": _soft_label_loss(differences, data.soft_labels, 1.0),
+        "recalibrated_soft_label_loss": _soft_label_loss(
+            differences, data.soft_labels, temperature
+        ),
+        **proxy_cell(settings),
+    }
 
 
 def with_sampled_labels(

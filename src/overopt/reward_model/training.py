@@ -18,8 +18,6 @@ import torch.nn.functional as F
 from overopt.config.reward_model import RewardModelSettings
 from overopt.config.reward_model_batch import comparisons_per_batch
 from overopt.errors import UserError
-from overopt.jobs.job import Job
-from overopt.jobs.outputs import STATE_FILE
 from overopt.jobs.provenance import write_json
 from overopt.models.architecture import FILLER_ID, RewardModel
 from overopt.models.loading import (
@@ -150,24 +148,23 @@ def _name(settings: RewardModelSettings) -> str:
 
 
 def fit_reward_model(
-    job: Job,
     settings: RewardModelSettings,
     backbone: Path,
     training: TokenizedComparisons,
-    model_dir: Path,
+    state: TrainingState,
 ) -> tuple[RewardModel, np.ndarray]:
-    """Train a reward model from a backbone and write its checkpoint; it and its losses."""
+    """Train a reward model from a backbone; it and the loss of every step (nats per comparison)."""
     reward_model = build_reward_model(load_policy(backbone))
-    state = TrainingState(model_dir / STATE_FILE, job.fingerprint)
     rank = settings.numerics.lora_rank
     reward_model = add_adapters(reward_model, rank, torch_generator(settings.seed, "adapters"))
-    losses = train_on_comparisons(reward_model, training, settings, state)
-    job.stop_workers()
+    return reward_model, train_on_comparisons(reward_model, training, settings, state)
+
+
+def save_reward_model(reward_model: RewardModel, backbone: Path, model_dir: Path) -> None:
+    """Write a trained reward model's checkpoint, with the tokenizer of its backbone."""
     merge_adapters(reward_model)
     save_model(reward_model, model_dir)
     copy_tokenizer(backbone, model_dir)
-    state.remove()
-    return reward_model, losses
 
 
 def write_metrics(

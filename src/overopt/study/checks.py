@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
 
 from overopt.config.best_of_n import BestOfNConfig
 from overopt.config.compute import ComputeConfig
@@ -13,6 +16,7 @@ from overopt.config.data import EmbeddedDataConfig, FileDataConfig, SplitConfig
 from overopt.config.deep_best_of_n import DeepBestOfNConfig
 from overopt.config.grid import SWEEP_KEYS, GridConfig, SweepConfig
 from overopt.config.hub import HubDataConfig, HubDatasetConfig
+from overopt.config.methods import METHODS, plugin_methods
 from overopt.config.model import CheckpointConfig
 from overopt.config.policy import SAMPLERS, BackboneConfig
 from overopt.config.reward_model import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
@@ -385,6 +389,27 @@ def _num_evaluation_prompts(**fractions: float) -> int:
     return parts.count("evaluation")
 
 
+def _check_methods(methods: Mapping[str, Mapping[str, Any]], grid: GridConfig) -> Iterator[str]:
+    """Settings of the methods that plugins register."""
+    for name in methods:
+        if name not in plugin_methods():
+            yield f"methods.{name}: no plugin registers a method of this name; remove the section"
+    for name in plugin_methods():
+        options = METHODS[name].options
+        if options is None:
+            if methods.get(name):
+                yield f"methods.{name}: the method has no settings; remove the section"
+            continue
+        if name not in methods and not grid.runs(name):
+            continue
+        try:
+            options.model_validate(methods.get(name, {}))
+        except ValidationError as error:
+            for fault in error.errors():
+                key = ".".join(map(str, ("methods", name, *fault["loc"])))
+                yield f"{key}: {fault['msg']}"
+
+
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("splits",), _check_splits),
     (("policies", "main_policy", "gold_rm"), _check_policies),
@@ -403,4 +428,5 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
     (("data",), _check_candidates),
     (("data", "text"), _check_embedded),
     (("data", "splits", "best_of_n"), _check_evaluation_prompts),
+    (("methods", "grid"), _check_methods),
 )

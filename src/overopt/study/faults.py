@@ -53,6 +53,7 @@ PATTERNS_IN_WORDS = {
     r"^[A-Za-z0-9]+$": "a name of letters and digits only",
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "a commit of 40 hex digits, or the name of a tag or branch",
     r"^[a-z][a-z0-9_]*$": "lower-case letters, digits and _, with a letter first",
+    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$": "a Python module, as my_package.mine",
     r"^[0-9a-f]{40}$": "a commit of 40 hexadecimal digits (a branch or a tag can move)",
 }
 _NOT_FINITE = ("inf", "infinity", "nan")

@@ -5,6 +5,7 @@ Snakemake compares them as JSON (`as_param`) and reruns a job whose settings hav
 """
 
 import json
+from collections.abc import Sequence
 
 from overopt.config.analysis import AnalysisSettings
 from overopt.config.best_of_n import BestOfNSettings, PoolScoreSettings, PoolSettings
@@ -19,6 +20,8 @@ from overopt.config.data import (
 from overopt.config.deep_best_of_n import DeepBestOfNSettings, DeepPoolSettings
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.config.hub import HubDataConfig, HubSettings
+from overopt.config.method_job import MethodSettings
+from overopt.config.methods import METHODS
 from overopt.config.policy import (
     LanguageModelSettings,
     SamplingSettings,
@@ -31,6 +34,7 @@ from overopt.config.reward_model import (
 )
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import OptimizationConfig
+from overopt.jobs.plugins import origin, registering, with_plugins
 from overopt.randomness import job_seed
 from overopt.study.study import Study
 
@@ -249,6 +253,48 @@ def analysis_settings(study: Study) -> AnalysisSettings:
     )
 
 
-def as_param(settings: StrictModel) -> str:
-    """Settings as one JSON string with sorted keys, for Snakemake to compare."""
-    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+def method_settings(study: Study, run: Run) -> MethodSettings:
+    """Settings of one run of a plugin's method."""
+    model = METHODS[run.method].options
+    options = study.methods.get(run.method, {})
+    return MethodSettings(
+        run=run,
+        options={} if model is None else model.model_validate(options).model_dump(mode="json"),
+        num_evaluation_prompts=study.best_of_n.num_prompts,
+        has_hidden_utility=study.is_embedded,
+        text=study.text,
+        numerics=study.policy_compute(run.policy_size).numerics,
+        seed=_seed(study, run.method, run.seed_key),
+    )
+
+
+def as_param(settings: StrictModel, plugins: Sequence[str] = ()) -> str:
+    """Settings as one JSON string with sorted keys, for Snakemake to compare.
+
+    `plugins` are the modules that the job imports.
+    """
+    return with_plugins(json.dumps(settings.model_dump(mode="json"), sort_keys=True), plugins)
+
+
+# Plugins that a job imports: only those whose entries it uses, so that an edit of a plugin makes
+# no other job stale.
+
+
+def proxy_plugins(proxy_rm: ProxyRM) -> list[str]:
+    """Plugin that registered the variant of a proxy RM, if one did."""
+    return origin("variants", proxy_rm.variant)
+
+
+def run_plugins(run: Run) -> list[str]:
+    """Plugins that registered the method of a run, or the variant of its proxy RM."""
+    return list(dict.fromkeys([*origin("methods", run.method), *proxy_plugins(run.proxy_rm)]))
+
+
+def analysis_plugins(study: Study) -> list[str]:
+    """Plugins that the jobs of statistics import: those of methods, variants and forms."""
+    return registering(study.plugins, "methods", "variants", "forms")
+
+
+def hub_plugins(study: Study) -> list[str]:
+    """Plugins that registered a reader of human data."""
+    return registering(study.plugins, "readers")

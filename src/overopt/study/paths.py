@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 
 from overopt.config.axes import path_pattern, values_in_path, wildcard_patterns
-from overopt.config.cells import ProxyRM, Run
+from overopt.config.cells import RUN_AXES, ProxyRM, Run
 from overopt.config.keep import KeepConfig
-from overopt.config.methods import BEST_OF_N, METHODS, sweep_methods
+from overopt.config.methods import BEST_OF_N, METHODS, plugin_methods, sweep_methods
 from overopt.study.study import Study
 
 PROXY_RM = path_pattern(ProxyRM)
@@ -70,11 +70,34 @@ def run_at(method: str, wildcards: Mapping[str, str]) -> Run:
     return Run.model_validate({"method": method, "proxy_rm": proxy_rm, **values})
 
 
+def run_in(folder: str) -> Run:
+    """Run whose folder this is; the opposite of `Run.folder`."""
+    method = folder.partition("/")[0]
+    own = {name: axis for name, axis in RUN_AXES.items() if name in METHODS[method].axes}
+    parts = {"policy_size": RUN_AXES["policy_size"], **own}
+    pattern = "/".join([method, *(axis.path.format(f"{{{name}}}") for name, axis in parts.items())])
+    patterns = {**wildcard_patterns(Run), **wildcard_patterns(ProxyRM)}
+    patterns |= {name: "[^/]+" for name in patterns if name.endswith("_size")}
+    found = re.fullmatch(
+        re.sub(
+            r"\{(\w+)(,[^}]*)?\}",
+            lambda wildcard: f"(?P<{wildcard[1]}>{patterns[wildcard[1]]})",
+            f"{pattern}/{PROXY_RM}",
+        ),
+        folder,
+    )
+    if found is None:
+        raise ValueError(f"{folder} is no folder of a run")
+    return run_at(method, {name: value or "" for name, value in found.groupdict().items()})
+
+
 def wildcard_constraints(study: Study) -> dict[str, str]:
     """Regular expression of every wildcard that names an axis."""
     patterns = {**wildcard_patterns(Run), **wildcard_patterns(ProxyRM)}
     patterns["policy_size"] = _alternatives(list(study.policies))
     patterns["proxy_size"] = _alternatives(list(study.proxy_sizes))
+    if plugin_methods():
+        patterns["run_folder"] = rf"({_alternatives(plugin_methods())})/.*"
     return patterns
 
 

@@ -6,9 +6,9 @@ config together, each with its key and a remedy.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.best_of_n import BestOfNConfig
@@ -37,12 +37,17 @@ from overopt.config.reward_model import (
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
 from overopt.errors import UserError
+from overopt.jobs.plugins import load_plugins
 from overopt.study.checks import faults_between
 from overopt.study.faults import parse_sections, printable, refuse_excess
 
 # They become folders.
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 SizeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$", max_length=32)]
+# Of code that runs: dotted, so that no path can be meant.
+ModuleName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=256)
+]
 MAX_FAULTS_SHOWN = 50
 DataConfig = Annotated[
     EmbeddedDataConfig | FileDataConfig | HubDataConfig, Field(discriminator="source")
@@ -107,6 +112,12 @@ class Study(StrictModel):
         default=ComputeConfig(), description="How training jobs use the hardware."
     )
     keep: KeepConfig = Field(default=KeepConfig(), description="Large files that stay.")
+    plugins: list[ModuleName] = Field(
+        default=[], max_length=32, description="Python modules with your own code, which is run."
+    )
+    methods: dict[str, dict[str, Any]] = Field(
+        default={}, description="Settings of the methods that plugins register, by method."
+    )
 
     @property
     def is_embedded(self) -> bool:
@@ -222,14 +233,15 @@ def _run_of(method: str, policy_size: str, run: Run) -> Run:
 # Reading a config, and all that can be wrong with it.
 
 
-def read_study(config: Mapping[str, object]) -> Study:
-    """Check a config and build the study.
+def read_study(config: Mapping[str, object], *, imports_plugins: bool = True) -> Study:
+    """Check a config and build the study; import the plugins that it names, unless told not to.
 
     Raises
     ------
     UserError
         With every fault found (the first 50 told): unknown and missing keys, wrong types, and what
-        does not fit together, each with its key and a remedy.
+        does not fit together, each with its key and a remedy. Or with the plugin that cannot be
+        used.
     """
     if not isinstance(config, Mapping) or not config:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UserError(
@@ -237,6 +249,8 @@ def read_study(config: Mapping[str, object]) -> Study:
             f"the sections {', '.join(Study.model_fields)}: start from a copy of config/config.yaml"
         )
     refuse_excess(config)
+    if imports_plugins:
+        load_plugins(named_plugins(config))  # first: they name methods, variants and readers
     sections, faults = parse_sections(Study, config)
     faults += faults_between(sections, config)
     if faults:
@@ -247,3 +261,11 @@ def read_study(config: Mapping[str, object]) -> Study:
         listed = "\n".join(f"  - {fault}" for fault in shown)
         raise UserError(f"the config has {count}; nothing was run:\n{listed}")
     return Study(**sections)  # type: ignore[arg-type]
+
+
+def named_plugins(config: Mapping[str, object]) -> list[str]:
+    """Modules of users' own code that a config names; what is no such list is a fault elsewhere."""
+    try:
+        return TypeAdapter(list[ModuleName]).validate_python(config.get("plugins", []), strict=True)
+    except ValidationError:
+        return []

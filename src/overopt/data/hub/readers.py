@@ -10,8 +10,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from overopt.config.hub import READERS
 from overopt.data.dialogue import DialogueFault, Message, prompt_of, response_of, split_pair
 from overopt.data.json_rows import type_name
+from overopt.errors import UserError
+from overopt.jobs.plugins import resolve
 
 Row = Mapping[str, Any]
 Texts = dict[str, str]
@@ -38,7 +41,24 @@ class Reader:
 def comparison_reader(name: str | None, dataset: str) -> tuple[str, Reader]:
     """The reader of this name, or the one that belongs to the data set, with its name."""
     name = name or READER_OF_DATASET.get(dataset.lower(), "standard")
-    return name, COMPARISON_READERS[name]
+    if (own := COMPARISON_READERS.get(name)) is not None:
+        return name, own
+    entry = READERS[name]
+    return name, Reader(entry.columns, _checked_read(entry.read))
+
+
+def _checked_read(place: str) -> Callable[[Row], Texts]:
+    """A plugin's function from a row to texts, which must be the three of a comparison."""
+    function = resolve(place, ("row",))
+
+    def read(row: Row) -> Texts:
+        texts = function(row)
+        names = ("prompt", "chosen", "rejected")
+        if not isinstance(texts, dict) or not all(isinstance(texts.get(n), str) for n in names):
+            raise UserError(f"{place}: returned {texts!r:.200}; expected text for {names}")
+        return cast(Texts, texts)
+
+    return read
 
 
 def demonstration_reader(columns: Collection[str]) -> Reader | None:

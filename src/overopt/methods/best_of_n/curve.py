@@ -9,7 +9,7 @@ from overopt.config.best_of_n import BestOfNSettings
 from overopt.jobs.job import Job
 from overopt.methods.curves import curve_table
 from overopt.models.tokens import id_lists
-from overopt.reward_model.scorer import load_scorer
+from overopt.reward_model.variants import load_proxy
 from overopt.theory.best_of_n import best_of_n_scores
 from overopt.theory.kl import best_of_n_kl, default_ns, estimated_best_of_n_kl
 from overopt.theory.pool_table import by_prompt
@@ -28,7 +28,7 @@ def best_of_n_curve(
     """Write the proxy's score of every response and the curve for all n up to `max_n`."""
     table = pd.read_parquet(pool)
     scored = pd.read_parquet(gold_scores)
-    proxy = load_scorer(proxy_rm, tokenizer_dir)
+    proxy = load_proxy(settings.run.proxy_rm, proxy_rm, tokenizer_dir)
     scored["proxy_score"] = proxy.score(
         id_lists(table["prompt_ids"]), id_lists(table["response_ids"])
     )

@@ -18,6 +18,7 @@ from overopt.methods.best_of_n.deep_pool import DeepPrompt, read_deep_pool
 from overopt.methods.curves import curve_table
 from overopt.models.tokens import decode_prompts, decode_responses, load_tokenizer
 from overopt.reward_model.scorer import Scorer, load_scorer
+from overopt.reward_model.variants import load_proxy
 from overopt.theory.best_of_n import best_of_n_scores, best_of_n_weights
 from overopt.theory.kl import best_of_n_kl, default_ns, estimated_best_of_n_kl
 
@@ -83,7 +84,7 @@ def deep_best_of_n_curve(
     curve: Path,
 ) -> None:
     """Write the curve of one proxy RM over a deep pool, for all n up to `max_n`."""
-    proxy = load_scorer(proxy_rm, tokenizer_dir)
+    proxy = load_proxy(settings.run.proxy_rm, proxy_rm, tokenizer_dir)
     gold = _Gold(load_scorer(gold_rm, tokenizer_dir), tokenizer_dir, settings.has_hidden_utility)
     ns = default_ns(settings.max_n)
     rows = []

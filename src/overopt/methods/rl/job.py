@@ -30,6 +30,7 @@ from overopt.models.training.lora import add_adapters, merge_adapters
 from overopt.models.training.state import TrainingState
 from overopt.randomness import torch_generator
 from overopt.reward_model.scorer import Scorer, load_scorer
+from overopt.reward_model.variants import load_proxy
 
 
 def optimize(
@@ -55,7 +56,7 @@ def optimize(
     table = pd.read_parquet(files.prompts)
     training_prompts = table.loc[table["split"] == "ppo", "prompt"].tolist()
     ref_policy = load_policy(files.policy_dir)
-    proxy = load_scorer(files.proxy_rm_dir, files.policy_dir)
+    proxy = load_proxy(run.proxy_rm, files.proxy_rm_dir, files.policy_dir)
     rank = settings.numerics.lora_rank
     generator = torch_generator(settings.seed, "adapters")
     policy = add_adapters(load_policy(files.policy_dir), rank, generator)

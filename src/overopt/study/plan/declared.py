@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from overopt.config.variants import VARIANTS
 from overopt.study.plan.cost import Cell, Cost
 from overopt.study.plan.costs import COSTS
 from overopt.study.plan.machines import A100
 from overopt.study.study import Study
 
-FOR_ANY_PROXY = ("best_of_n", "deep_best_of_n", "ppo")
+FOR_ANY_PROXY = ("best_of_n", "deep_best_of_n", "ppo", "method")
 """Rules whose jobs all ask for what the largest proxy RM needs: an array of SLURM asks for what its
 first job does."""
 
@@ -35,11 +36,19 @@ def _alike(study: Study, rule: str, cell: Cell) -> Sequence[Cell]:
     return [cell]
 
 
+def _most_models(variants: Sequence[str]) -> int:
+    """Most models that any of these variants trains."""
+    return max(VARIANTS[name].num_models for name in variants)
+
+
 def _most_data(study: Study, cell: Cell) -> list[Cell]:
     """The proxy RMs of this size on the most data of each sweep, and on all data."""
     all_data = (study.synthetic_comparisons.num_comparisons, 1)
     most = [
-        (max(sweep.values("num_comparisons")), max(sweep.values("num_epochs")))
+        (
+            max(sweep.values("num_comparisons")),
+            max(sweep.values("num_epochs")) * _most_models(sweep.values("variant")),
+        )
         for sweep in study.grid.sweeps.values()
         if cell.proxy_size in sweep.values("proxy_size")
     ]

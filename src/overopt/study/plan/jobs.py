@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from overopt.config.cells import Run
+from overopt.config.methods import plugin_methods
 from overopt.config.model import ModelConfig
+from overopt.config.variants import VARIANTS
 from overopt.study import paths
 from overopt.study.plan.cost import Cell, Cost
 from overopt.study.plan.costs import COSTS
@@ -99,7 +101,8 @@ def _proxy_rms(study: Study, job: JobOf) -> Iterator[PlannedJob]:
         yield job("backbone", f"{size} {seed}", needs, Cell(proxy_size=size))
     for rm in proxy_rms:
         needs = ["synthetic_comparisons", _name("backbone", f"{rm.proxy_size} {rm.seed}")]
-        cell = Cell("", rm.proxy_size, rm.num_comparisons, rm.num_epochs)
+        num_epochs = rm.num_epochs * VARIANTS[rm.variant].num_models  # one model after the other
+        cell = Cell("", rm.proxy_size, rm.num_comparisons, num_epochs)
         yield job("proxy_rm", rm.path, needs, cell)
 
 
@@ -116,8 +119,14 @@ def _curves(study: Study, job: JobOf) -> Iterator[PlannedJob]:
             yield _run(job, method, run, [_name(pool, run.policy_size), gold])
     for run in study.tilted_runs():
         yield job("tilted", paths.run_folder(run), [_curve("best_of_n", run)])
-    for run in study.runs("ppo"):
-        yield _run(job, "ppo", run, [_name("policy", run.policy_size), "gold_rm"])
+    for method in ("ppo", *plugin_methods()):
+        for run in study.runs(method):
+            yield _run(job, _rule(run), run, [_name("policy", run.policy_size), "gold_rm"])
+
+
+def _rule(run: Run) -> str:
+    """Rule whose job makes the curve of a run."""
+    return "method" if run.method in plugin_methods() else run.method
 
 
 def _run(job: JobOf, rule: str, run: Run, needs: list[str]) -> PlannedJob:
@@ -138,7 +147,7 @@ def _analysis(study: Study, job: JobOf) -> Iterator[PlannedJob]:
     if study.is_embedded:
         scores = [_curve("best_of_n", run) for run in study.main_best_of_n_runs()]
         yield job("feature_correlations", needs=[main, *scores])
-    yield job("fits", needs=[_curve(run.method, run) for run in runs])
+    yield job("fits", needs=[_curve(_rule(run), run) for run in runs])
     for rule in ("forms", "claims", "paper_comparison"):
         yield job(rule, needs=["fits"])
     yield job("figures", needs=["fits", "forms", "gold_ceiling", "paper_comparison"])

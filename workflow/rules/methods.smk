@@ -1,0 +1,48 @@
+"""
+Methods that plugins register (docs/extending.md), against a proxy RM.
+
+INPUTS
+    data/prompts.parquet, policies/, gold_rm/, proxy_rms/
+OUTPUTS
+    {method}/{policy}/{its own axes}/{proxy RM}/curve.parquet, and what else the method leaves there
+STEPS
+    method   run the plugin's function; check the curve it wrote
+"""
+
+
+rule method:
+    input:
+        prompts="<results>/data/prompts.parquet",
+        policy=lambda wildcards: in_results(
+            f"{paths.policy_folder(plugin_run(wildcards).policy_size)}/model.safetensors"
+        ),
+        proxy_rm=lambda wildcards: in_results(
+            f"{paths.proxy_rm_folder(plugin_run(wildcards).proxy_rm)}/model.safetensors"
+        ),
+        gold_rm="<results>/gold_rm/model.safetensors",
+    output:
+        curve="<results>/{run_folder}/curve.parquet",
+        record="<results>/{run_folder}/run_record.json",
+    log:
+        "<results>/logs/{run_folder}.log",
+    priority: 30
+    conda:
+        "../../envs/science.yaml"
+    threads: processes("method")
+    resources:
+        **cost("method"),
+        launch=launch("method"),
+    params:
+        config=lambda wildcards: as_param(
+            job_settings.method_settings(study, plugin_run(wildcards)),
+            job_settings.run_plugins(plugin_run(wildcards)),
+        ),
+        code=lambda wildcards: code(
+            "method", job_settings.run_plugins(plugin_run(wildcards))
+        ),
+    shell:
+        "{resources.launch} {REPO:q}/workflow/scripts/method.py"
+        " --config {params.config:q} --code {params.code}"
+        " --prompts {input.prompts:q} --policy {input.policy:q} --proxy-rm {input.proxy_rm:q}"
+        " --gold-rm {input.gold_rm:q} --curve {output.curve:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
