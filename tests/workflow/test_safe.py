@@ -305,7 +305,7 @@ def test_a_policy_is_no_reward_model(checkpoint: Path) -> None:
     """The library would draw the score head at random, without a word."""
     from overopt.models.loading import load_reward_model
 
-    with pytest.raises(UserError, match=r"the first it lacks is score\.weight"):
+    with pytest.raises(UserError, match=r"it lacks score\.weight"):
         load_reward_model(checkpoint)
 
 
@@ -586,7 +586,7 @@ TEXT_FAULTS = {
     "two documents": (TEXT + "---\n" + TEXT, "no YAML (but found another document)"),
     "a list that does not end": (TEXT + "x: [1\n", "no YAML (expected ',' or ']'"),
     "a number without end": (TEXT.replace("seed: 0", f"seed: {'9' * 5000}"), "no YAML (Exceeds"),
-    "no such date": (TEXT + "x: 2024-99-99\n", "no YAML (month must be in 1..12)"),
+    "no such date": (TEXT + "x: 2024-99-99\n", "2024-99-99 is a date to YAML; put it in quotes"),
     "a control character": (TEXT + "x: \x01\n", "no YAML (unacceptable character"),
     "a megabyte": (TEXT + "#" * 2**20, "larger than 256 KiB; is it a config?"),
 }

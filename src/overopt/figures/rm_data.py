@@ -178,7 +178,7 @@ def figure_10(tables: FigureTables) -> Figure:
 @figure(
     "17",
     category=RM_DATA,
-    group="Coefficients",
+    group="Coefficients by data",
     title="Best-of-n: alpha against amount of data",
 )
 def figure_17(tables: FigureTables) -> Figure:
@@ -204,7 +204,7 @@ def figure_17(tables: FigureTables) -> Figure:
 @figure(
     "18",
     category=RM_DATA,
-    group="Coefficients",
+    group="Coefficients by data",
     title="Best-of-n: beta against amount of data",
 )
 def figure_18(tables: FigureTables) -> Figure:

@@ -39,7 +39,9 @@ LINE_LABEL = r"line in $\log_{10}$ of the parameters"
 BESIDE = 1.08  # points of a second fit stand beside those of the first
 
 
-@figure("03a", category=RM_SIZE, group="Coefficients", title="Best-of-n: alpha against RM size")
+@figure(
+    "03a", category=RM_SIZE, group="Coefficients by size", title="Best-of-n: alpha against RM size"
+)
 def figure_03a(tables: FigureTables) -> Figure:
     """Coefficient alpha of best-of-n against RM size (Gao et al. 2022, Fig. 3a).
 
@@ -65,7 +67,9 @@ def figure_03a(tables: FigureTables) -> Figure:
     return _coefficient_figure(tables, "best_of_n", "alpha", title, ALPHA_UNIT)
 
 
-@figure("03b", category=RM_SIZE, group="Coefficients", title="Best-of-n: beta against RM size")
+@figure(
+    "03b", category=RM_SIZE, group="Coefficients by size", title="Best-of-n: beta against RM size"
+)
 def figure_03b(tables: FigureTables) -> Figure:
     """Coefficient beta of best-of-n against RM size (Gao et al. 2022, Fig. 3b).
 
@@ -92,7 +96,12 @@ def figure_03b(tables: FigureTables) -> Figure:
     return _coefficient_figure(tables, "best_of_n", "beta", title, BETA_UNIT)
 
 
-@figure("03c", category=RM_SIZE, group="Coefficients", title="PPO: beta against RM size, one alpha")
+@figure(
+    "03c",
+    category=RM_SIZE,
+    group="Coefficients by size",
+    title="PPO: beta against RM size, one alpha",
+)
 def figure_03c(tables: FigureTables) -> Figure:
     """Coefficient beta of PPO with one alpha for all sizes (Gao et al. 2022, Fig. 3c).
 

@@ -151,12 +151,15 @@ class _Models:
         tokenizers: list[Any] = []
         for name in (policy, reference):
             try:
-                model = AutoModelForCausalLM.from_pretrained(name, dtype="float32")
-                tokenizers.append(AutoTokenizer.from_pretrained(name))
+                model = AutoModelForCausalLM.from_pretrained(
+                    name, dtype="float32", local_files_only=True, use_safetensors=True
+                )
+                tokenizers.append(AutoTokenizer.from_pretrained(name, local_files_only=True))
             except (OSError, ValueError) as error:
                 lines = str(error).splitlines() or [type(error).__name__]
                 raise UserError(
-                    f"{name}: cannot be read as a causal language model: {lines[0]}"
+                    f"{name}: cannot be read as a causal language model: {lines[0]} Expected a "
+                    "folder with safetensors weights, or a model that `hf download` has fetched"
                 ) from None
             loaded.append(model.eval())
         if tokenizers[0].get_vocab() != tokenizers[1].get_vocab():
