@@ -144,11 +144,12 @@ def cost_of(rule, wildcards):
 def cost(rule, is_local=False):
     """The resources that a rule asks for, memory and time more with each attempt.
 
-    On a cluster, two Snakemakes of their own start a job's script, and take memory too.
+    On a cluster, two Snakemakes of their own start a job's script, and take memory too. Whether a
+    cluster runs the jobs is known after the rules are read.
     """
-    snakemakes = 0 if is_local or workflow.local_exec else 400
 
     def mem_mb(wildcards, attempt):
+        snakemakes = 0 if is_local or workflow.local_exec else 400
         return attempt * (cost_of(rule, wildcards).memory_mb + snakemakes)
 
     def runtime(wildcards, attempt):
