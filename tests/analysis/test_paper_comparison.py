@@ -8,6 +8,7 @@ from curve_examples import GOLD_SD, PROXIES, study_curves, temperatures
 from overopt.analysis.paper_comparison import COLUMNS, COMPARED, compare_with_paper
 from overopt.analysis.recalibration import recalibrate
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
+from overopt.config.cells import RM_COLUMNS
 
 SIZES = ("s1", "s3", "s4", "s6", "s7")
 SETTINGS = AnalysisSettings(
@@ -20,8 +21,7 @@ def recalibrated(curves: pd.DataFrame, gold_sd: float = GOLD_SD) -> pd.DataFrame
 
 
 def proxy_rms(curves: pd.DataFrame) -> pd.DataFrame:
-    keys = ["proxy_size", "num_parameters", "labels", "num_comparisons", "num_epochs", "seed"]
-    table = curves[keys].drop_duplicates(ignore_index=True)
+    table = curves[RM_COLUMNS].drop_duplicates(ignore_index=True)
     loss = 0.8 - 0.1 * np.log10(table["num_parameters"]) + 0.003 * table["seed"]
     return table.assign(validation_loss=loss)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cell_examples import in_plain_cells
 from curve_examples import study_curves, temperatures
 from overopt.analysis.recalibration import recalibrate
 from overopt.errors import UserError
@@ -13,15 +14,12 @@ def cell(method: str, policy: str, gold: list[float], proxy: list[float]) -> pd.
     """Curve of two prompts at two points: gold and proxy as point 1 prompt 1, prompt 2, ..."""
     points = pd.Series([1, 1, 4, 4], dtype="Int64")
     missing = pd.Series([pd.NA] * 4, dtype="Int64")
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "method": method,
             "policy_size": policy,
             "proxy_size": "s1",
-            "labels": "deterministic",
             "num_comparisons": 100,
-            "num_epochs": 1,
-            "kl_coef": 0.0,
             "seed": 0,
             "n": points if method == "best_of_n" else missing,
             "step": points if method == "ppo" else missing,
@@ -31,6 +29,7 @@ def cell(method: str, policy: str, gold: list[float], proxy: list[float]) -> pd.
             "human_score": [1.0, 2.0, 3.0, 5.0],
         }
     )
+    return in_plain_cells(table)
 
 
 @pytest.fixture

@@ -12,18 +12,10 @@ from overopt.analysis.recalibration import recalibrate
 from overopt.analysis.statistics import study_statistics
 from overopt.analysis.tables import binned_curves, coefficients, differences, peaks
 from overopt.config.analysis import AnalysisConfig
+from overopt.config.cells import ALIKE_KEYS, GROUP_KEYS
 
 CONFIG = AnalysisConfig(num_bootstrap=200)
-CELL = [
-    "method",
-    "policy_size",
-    "proxy_size",
-    "num_parameters",
-    "labels",
-    "num_comparisons",
-    "num_epochs",
-    "kl_coef",
-]
+CELL = GROUP_KEYS
 
 
 def statistics_of(curves: pd.DataFrame, human_sd: float | None = None) -> CurveStatistics:
@@ -81,7 +73,8 @@ def test_differences_are_paired() -> None:
     )
     table = differences(statistics)
     assert list(table.columns) == [
-        *("method", "policy_size", "labels", "num_comparisons", "num_epochs", "kl_coef", "form"),
+        *ALIKE_KEYS,
+        "form",
         *("quantity", "larger", "smaller", "difference", "low", "high"),
     ]
     row = table.query(
@@ -99,7 +92,7 @@ def test_differences_are_paired() -> None:
 
 def test_binned_curves_have_bands(statistics) -> None:
     table = binned_curves(statistics)
-    assert list(table.columns[:14]) == [
+    assert list(table.columns[: len(CELL) + 6]) == [
         *CELL,
         *("num_seeds", "n", "step", "kl", "sqrt_kl", "gold"),
     ]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import linregress, spearmanr
 
+from cell_examples import of_plain_rms
 from curve_examples import GOLD_SD, PROXIES, study_curves, temperatures
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.recalibration import recalibrate
@@ -37,7 +38,7 @@ def metrics() -> pd.DataFrame:
         for seed in (0, 1)
     ]
     columns = ["proxy_size", "num_parameters", "num_comparisons", "num_epochs", "seed"]
-    return pd.DataFrame(rows, columns=[*columns, "validation_loss"]).assign(labels="deterministic")
+    return of_plain_rms(pd.DataFrame(rows, columns=[*columns, "validation_loss"]))
 
 
 def test_size_trend_equals_scipy(statistics) -> None:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
+from cell_examples import of_plain_rms
 from form_examples import SEEDS, SIZES, CellLaws, cell_curves, claims_of, evidence_of, verdicts
 from overopt.claims import scores_and_labels, theory
 from overopt.claims.scores_and_labels import is_unimodal
@@ -20,9 +21,7 @@ def _rms(temperature: float, gain: float) -> pd.DataFrame:
         {
             "proxy_size": size,
             "num_parameters": SIZES[size],
-            "labels": "deterministic",
             "num_comparisons": 60_000,
-            "num_epochs": 1,
             "seed": seed,
             "temperature": temperature * np.exp(rng.normal(0, 0.01)),
             "soft_label_loss": 0.6,
@@ -31,7 +30,7 @@ def _rms(temperature: float, gain: float) -> pd.DataFrame:
         for size in SIZES
         for seed in SEEDS
     ]
-    return pd.DataFrame(rows)
+    return of_plain_rms(pd.DataFrame(rows))
 
 
 def _cells(proxy_alpha: float, prompt_noise: float = 0.05) -> list[CellLaws]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cell_examples import in_plain_cells, of_plain_rms
 from overopt.claims.evidence import Evidence, collect_evidence
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
 from overopt.theory.forms import BEST_OF_N, RL
@@ -86,14 +87,13 @@ def example_evidence(
             key = {
                 "proxy_size": size,
                 "num_parameters": SIZES[size],
-                "labels": "deterministic",
                 "num_comparisons": amount,
                 "num_epochs": epochs,
                 "seed": seed,
             }
             slopes = common + rng.normal(0, noise.cells, num_prompts) + rng.normal(0, noise.seeds)
             points = _points(truth, method, policy, size, amount, epochs, slopes, rng)
-            frames.append(points.assign(method=method, policy_size=policy, kl_coef=0.0, **key))
+            frames.append(points.assign(method=method, policy_size=policy, **key))
             loss = np.log(2) - truth.gain(size, amount) + rng.normal(0, noise.loss)
             metrics[tuple(key.values())] = key | {"validation_loss": loss}
     settings = AnalysisSettings(
@@ -102,8 +102,8 @@ def example_evidence(
         seed=int(rng.integers(2**31)),
         excluded_sizes=["x1"],
     )
-    curves = pd.concat(frames, ignore_index=True)
-    return collect_evidence(settings, curves, pd.DataFrame(metrics.values()))
+    curves = in_plain_cells(pd.concat(frames, ignore_index=True))
+    return collect_evidence(settings, curves, of_plain_rms(pd.DataFrame(metrics.values())))
 
 
 def _cells(sweeps: tuple[str, ...]) -> Iterator[tuple[str, str, str, int, int]]:

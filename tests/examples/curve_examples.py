@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from cell_examples import in_plain_cells
+from overopt.config.cells import PROXY_RM_KEYS
 from overopt.theory.forms import BEST_OF_N, RL
 from overopt.theory.kl import best_of_n_kl, default_ns
 
@@ -21,8 +23,7 @@ GOLD_SD = 1.26
 
 def temperatures(curves: pd.DataFrame, temperature: float = 0.8) -> pd.DataFrame:
     """One temperature for every proxy of `curves`."""
-    keys = ["proxy_size", "labels", "num_comparisons", "num_epochs", "seed"]
-    return curves[keys].drop_duplicates().assign(temperature=temperature)
+    return curves[PROXY_RM_KEYS].drop_duplicates().assign(temperature=temperature)
 
 
 def study_curves(
@@ -98,9 +99,6 @@ def _cell(
             "policy_size": "small",
             "proxy_size": size,
             "num_parameters": num_parameters,
-            "labels": "deterministic",
-            "num_epochs": 1,
-            "kl_coef": 0.0,
             "seed": seed,
             "prompt_id": np.tile(np.arange(num_prompts), len(index)),
             "kl": kl.ravel(),
@@ -114,4 +112,4 @@ def _cell(
     for name, owner in {"n": "best_of_n", "step": "ppo"}.items():
         values = pd.Series(np.repeat(index, num_prompts), dtype="Int64")
         frame[name] = values if owner == method else values.mask(values.notna())
-    return frame
+    return in_plain_cells(frame)

@@ -16,6 +16,7 @@ from overopt.analysis.sweeps import over
 from overopt.analysis.tables import binned_curves, coefficients, peaks
 from overopt.analysis.trends import trend_lines
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
+from overopt.config.cells import RM_COLUMNS
 from overopt.config.figures import FigureSettings
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.figures.inputs import FigureTables
@@ -142,8 +143,7 @@ def tables_of(
 
 def proxy_rms(curves: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Metrics of every proxy RM: chance up to 2,000 comparisons, then better with data and size."""
-    keys = ["proxy_size", "num_parameters", "labels", "num_comparisons", "num_epochs", "seed"]
-    rows = curves[keys].drop_duplicates().reset_index(drop=True)
+    rows = curves[RM_COLUMNS].drop_duplicates().reset_index(drop=True)
     data = np.clip(np.log(rows["num_comparisons"] / 1_000) / np.log(60), 0, 1)
     size = 0.5 + 0.1 * np.log10(rows["num_parameters"] / 100)
     is_near_chance = rows["proxy_size"].isin(["x1", "x2"])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from cell_examples import in_plain_cells
 from overopt.claims.evidence import Evidence, collect_evidence
 from overopt.claims.topics import all_claims
 from overopt.claims.verdicts import Claim, judge
@@ -102,10 +103,7 @@ def _run(
             "policy_size": "small",
             "proxy_size": size,
             "num_parameters": SIZES[size],
-            "labels": "deterministic",
             "num_comparisons": 60_000,
-            "num_epochs": 1,
-            "kl_coef": 0.0,
             "seed": seed,
             "prompt_id": np.tile(np.arange(num_prompts), len(points)),
             "kl": kl.ravel(),
@@ -119,4 +117,4 @@ def _run(
     missing = number.mask(number.notna())
     frame["n"], frame["step"] = (number, missing) if is_best_of_n else (missing, number)
     frame["kl_estimate"] = frame["kl"] * 0.98 if is_best_of_n else np.nan
-    return frame.assign(**cell.keys)
+    return in_plain_cells(frame.assign(**cell.keys))

@@ -33,6 +33,7 @@ SCHEMA = {
     "labels": "str",
     "num_comparisons": "int64",
     "num_epochs": "int64",
+    "variant": "str",
     "kl_coef": "float64",
     "seed": "int64",
     "n": "Int64",

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from cell_examples import in_plain_cells
 from overopt.report.html import (
     Cell,
     format_number,
@@ -79,7 +80,7 @@ def claims() -> pd.DataFrame:
 
 
 def coefficients() -> pd.DataFrame:
-    cell = {"policy_size": "small", "labels": "deterministic", "num_epochs": 1, "kl_coef": 0.0}
+    cell = {"policy_size": "small"}
     numbers = {"alpha": 1.0, "alpha_low": 0.9, "alpha_high": 1.1, "num_seeds": 3}
     numbers |= {"r2": 0.9, "r2_of_runs": 0.95, "beta": 0.2, "beta_low": np.nan, "beta_high": np.nan}
     numbers |= {"num_prompts": 64, "num_points": 19, "num_comparisons": 2000}
@@ -88,7 +89,7 @@ def coefficients() -> pd.DataFrame:
         | {"num_parameters": parameters}
         for size, parameters in (("s1", 256), ("s2", 896))
     ]
-    return pd.DataFrame(rows)
+    return in_plain_cells(pd.DataFrame(rows))
 
 
 def peaks() -> pd.DataFrame:

@@ -50,5 +50,7 @@ def test_nothing_holds_back_a_part_of_an_array() -> None:
 
 def test_what_rules_ask_a_cluster_for_grows_with_the_attempt() -> None:
     text = (ROOT / "workflow/rules/common.smk").read_text()
-    growing = re.findall(r"def (\w+)\(wildcards, attempt\):\n        return attempt \* ", text)
+    growing = re.findall(
+        r"def (\w+)\(wildcards, attempt\):\n(?: .*\n)*? {8}return attempt \* ", text
+    )
     assert growing == ["mem_mb", "runtime"]

@@ -73,7 +73,7 @@ def origin(table: str, name: str) -> list[str]:
 
 
 def registering(modules: Sequence[str], *tables: str) -> list[str]:
-    """Those of these plugins that registered anything in these tables."""
+    """Find those of these plugins that registered anything in these tables."""
     return [m for m in modules if any(_LOADED[m].registered.get(table) for table in tables)]
 
 

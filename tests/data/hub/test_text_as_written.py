@@ -94,7 +94,7 @@ CODED = pa.schema(
     [
         ("train_jsonl", lines(ROWS)),
         ("train_jsonl", b"\xef\xbb\xbf" + lines(ROWS).replace(b"\n", b"\r\n") + b"\n\n"),
-        ("train_jsonl_gz", gzip.compress(lines(ROWS))),
+        ("train_jsonl_gz", gzip.compress(lines(ROWS), mtime=0)),
         ("train_jsonl_bz2", bz2.compress(lines(ROWS))),
         ("train_jsonl_xz", lzma.compress(lines(ROWS))),
         ("train_jsonl_zst", pa.compress(lines(ROWS), codec="zstd", asbytes=True)),
@@ -189,7 +189,11 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         ("train_jsonl", b"PK\x03\x04rest", "is a zip file: unpack it"),
         ("train_jsonl", b"\0" * 257 + b"ustar", "is a tar archive: unpack it"),
         ("train_jsonl", "{}".encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
-        ("train_parquet", gzip.compress(b"a"), "should be a file of Parquet or Arrow, and is a gz"),
+        (
+            "train_parquet",
+            gzip.compress(b"a", mtime=0),
+            "should be a file of Parquet or Arrow, and is a gz",
+        ),
         ("train_csv", b"a,a\n1,2\n", "train.csv has the column 'a' twice"),
     ],
 )
