@@ -65,8 +65,8 @@ def test_a_best_of_n_curve_by_hand(tmp_path):
     table.to_parquet(tmp_path / "curve.parquet", index=False)
     for found in (table, pd.read_parquet(tmp_path / "curve.parquet")):
         assert_schema(found)
-        cell = ("best_of_n", "small", "s1", 256, "deterministic", 1000, 2, 0.0, 3)
-        assert set(found.iloc[:, :9].itertuples(index=False, name=None)) == {cell}
+        cell = ("best_of_n", "small", "s1", 256, "deterministic", 1000, 2, "plain", 0.0, 3)
+        assert set(found.iloc[:, : len(cell)].itertuples(index=False, name=None)) == {cell}
         assert found["n"].tolist() == [1, 1, 1, 4, 4, 4]
         assert found["step"].isna().all()
         assert found["prompt_id"].tolist() == [0, 1, 2, 0, 1, 2]
