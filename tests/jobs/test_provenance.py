@@ -222,6 +222,7 @@ SCORING = {
     *STATES,
 }
 UTILITY = {"data.world.utility", "data.world.prompts", "data.world.vocabulary"}
+HIDDEN_UTILITY = {"data.hidden_utility", *UTILITY}
 WRITERS = {"data.world.writers", "data.world.prompts", "data.world.vocabulary"}
 FILES_OF_THE_USER = {
     *("data.files", "data.jsonl", "data.splits", "data.bpe"),
@@ -291,6 +292,7 @@ DEPENDENCIES = {
     "published_checkpoint": {"models.published_checkpoint", "models.pipeline", "config.model"}
     | MODEL - {"models.loading"},
     "published_gold_rm": {
+        "reward_model.fixed_template",
         *("reward_model.published_gold", "reward_model.published", "reward_model.validation"),
         *("reward_model.own_format", "models.pipeline", "config.chat_format"),
         *("config.reward_model", "config.model", *CELLS, "data.dialogue"),
@@ -314,7 +316,7 @@ DEPENDENCIES = {
     | POOL
     | MODEL
     | SCORING
-    | UTILITY,
+    | HIDDEN_UTILITY,
     "best_of_n": {"methods.best_of_n.curve", "theory.best_of_n", "theory.kl", "methods.curves"}
     | VARIANTS
     | POOL
@@ -329,7 +331,7 @@ DEPENDENCIES = {
     | TRAINING
     | SAMPLING
     | SCORING
-    | UTILITY,
+    | HIDDEN_UTILITY,
     "method": {
         *("methods.plugin_method", "methods.method_files", "methods.curves"),
         *("config.method_job", "config.rl", "config.training", *CELLS),
@@ -352,7 +354,7 @@ DEPENDENCIES = {
             "methods.curves",
             *VARIANTS,
         ),
-        *MODEL | SAMPLERS | SCORING | UTILITY,
+        *MODEL | SAMPLERS | SCORING | HIDDEN_UTILITY,
     },
     "tilted": {"methods.best_of_n.tilted", "methods.curves"} | CELLS,
     "gold_ceiling": {

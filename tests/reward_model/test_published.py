@@ -17,7 +17,7 @@ from overopt.config.reward_model import GoldRMConfig, PublishedGoldRMSettings
 from overopt.errors import UserError
 from overopt.jobs.job import Job
 from overopt.models.published_checkpoint import prepare_checkpoint
-from overopt.reward_model.own_format import stopped_clock
+from overopt.reward_model.fixed_template import stopped_clock
 from overopt.reward_model.published import PublishedRewardModel, load_published, mark_as_published
 from overopt.reward_model.published_gold import take_as_gold_rm
 from overopt.reward_model.validation import require_distinctions
@@ -217,6 +217,36 @@ def test_the_clock_stands_for_every_directive_and_adds_no_text(tmp_path):
     assert found == "\nxMonday 4 March 24, 064, 100%, 00:00"
     plain = text.split("{{")[0]
     assert rendered(stopped_clock(date(2024, 3, 4)) + plain) == rendered(plain)
+
+
+DRAWING = {
+    "the filter random": [
+        "{{ ['a', 'b'] | random }}",
+        "{% filter random %}ab{% endfilter %}",
+        "{{ [['a', 'b']] | map('random') | first }}",
+        "{% generation %}{% if messages %}{{ 'ab'|random }}{% endif %}{% endgeneration %}",
+        "{% for m in messages %}{% break %}{% endfor %}{{ 'ab'|random }}",
+    ],
+    "the function lipsum": ["{{ lipsum(n=1) }}", "{% set draw = lipsum %}{{ draw() }}"],
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "template"), [(part, template) for part, all_ in DRAWING.items() for template in all_]
+)
+def test_a_template_that_draws_at_random_is_refused(part, template, tmp_path):
+    with pytest.raises(UserError, match=rf"^gold_rm.checkpoint: .* at random \({part}\).*choose"):
+        take(tmp_path, template + PLAIN, PROMPTS)
+
+
+def test_a_template_may_speak_of_random_things(tmp_path):
+    spoken = (
+        "{# x|random, lipsum() #}random | random lipsum "
+        "{%- set lipsum = 'random' %}{{ lipsum }}{{ messages[0].lipsum }}"
+    )
+    take(tmp_path, spoken + PLAIN, PROMPTS)
+    gold = load_published(tmp_path / "gold")
+    assert gold.own_format.render("hi", " no").startswith("random | random lipsumrandom<s>")
 
 
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system!') }}{% endif %}"

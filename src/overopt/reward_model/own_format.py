@@ -1,24 +1,19 @@
 """
 The text that a published reward model reads: a conversation under its chat template, or a pair.
 
-A template is made fixed once, as the checkpoint becomes a study's gold RM: one of several is
-chosen, and its clock shows one day. No text of a prompt or response becomes a special token: only
+No text of a prompt or response becomes a special token: only
 the template, or the tokenizer as it joins a pair, writes those.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from datetime import date
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from overopt.config.chat_format import ChatFormat
 from overopt.data.dialogue import Message, conversation_of
 from overopt.errors import UserError
-from overopt.jobs.provenance import write_json
 from overopt.models.checkpoint_files import in_one_line
 
 if TYPE_CHECKING:
@@ -27,9 +22,6 @@ if TYPE_CHECKING:
 Encoding = dict[str, list[int]]
 """What a model is given of one text: `input_ids` and whatever else its tokenizer makes."""
 
-CLOCK = "strftime_now"
-"""The function by which chat templates ask for the time."""
-_DIRECTIVES = "aAbBcCdDeFgGhHIjklmMpPrRSTuUVwWxXyYzZf"
 _ENCODED_AT_ONCE = 1024
 
 
@@ -139,62 +131,6 @@ class OwnFormat:
             ids = self.tokenizer.encode(text, add_special_tokens=False)
             if not special.isdisjoint(ids):
                 raise UserError(_unreadable(text, "it has no characters for it"))
-
-
-def fix_template(folder: Path, tokenizer: PreTrainedTokenizerFast, chat: ChatFormat) -> bool:
-    """Leave one chat template in a folder's tokenizer_config.json, and the tokenizer, if any.
-
-    A template that reads the clock is given one that shows a fixed day. Returns whether it was.
-
-    Raises
-    ------
-    UserError
-        There are several templates and none is chosen, or the chosen one is not there.
-    """
-    template = _chosen_template(tokenizer, chat.template)
-    if template is None:
-        return False
-    reads_clock = CLOCK in template
-    if reads_clock:
-        template = stopped_clock(chat.date) + template
-    tokenizer.chat_template = template
-    path = folder / "tokenizer_config.json"
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    write_json(path, {**settings, "chat_template": template})
-    return reads_clock
-
-
-def stopped_clock(day: date) -> str:
-    """A macro in place of the clock that transformers gives to templates; it shows midnight."""
-    text = "format"
-    for letter in _DIRECTIVES:
-        for directive in (f"%{letter}", f"%-{letter}"):
-            shown = day.strftime(f"%{letter}")
-            if "-" in directive:
-                shown = shown.lstrip("0") or "0"
-            text += f"|replace({json.dumps(directive)},{json.dumps(shown)})"
-    text += '|replace("%%","%")'
-    # The line break is removed by the renderer (trim_blocks).
-    return f"{{%- macro {CLOCK}(format) -%}}{{{{ {text} }}}}{{%- endmacro %}}\n"
-
-
-def _chosen_template(tokenizer: PreTrainedTokenizerFast, name: str | None) -> str | None:
-    templates = cast("dict[str, str] | str | None", tokenizer.chat_template)
-    if not isinstance(templates, dict):
-        if name is not None:
-            raise UserError(
-                f"gold_rm.chat.template: {name!r}, but the checkpoint has "
-                f"{'one template without a name' if templates else 'none'}; remove the key"
-            )
-        return templates
-    chosen = templates.get(name or "default")
-    if chosen is None:
-        found = "several chat templates and none of them is the default"
-        raise UserError(
-            f"gold_rm.chat.template: {found if name is None else f'there is no {name!r}'}; choose "
-            f"one of {', '.join(sorted(templates))}"
-        )
-    return chosen
 
 
 def _each(encoded: Any) -> list[Encoding]:

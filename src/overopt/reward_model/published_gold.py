@@ -15,7 +15,7 @@ from overopt.models.checkpoint_files import WEIGHTS
 from overopt.models.loading import num_parameters
 from overopt.models.pipeline import read_own_tokenizer
 from overopt.models.tokens import TOKENIZER_FILES
-from overopt.reward_model.own_format import fix_template
+from overopt.reward_model.fixed_template import fix_template
 from overopt.reward_model.published import (
     PublishedRewardModel,
     load_published,
