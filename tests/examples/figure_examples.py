@@ -17,7 +17,7 @@ from overopt.analysis.tables import binned_curves, coefficients, peaks
 from overopt.analysis.trends import trend_lines
 from overopt.config.analysis import AnalysisConfig, AnalysisSettings
 from overopt.config.cells import RM_COLUMNS
-from overopt.config.figures import FigureSettings
+from overopt.config.figures import FIGURE_TABLES, FigureSettings
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.figures.inputs import FigureTables
 from overopt.theory.kl import best_of_n_kl, default_ns
@@ -172,18 +172,15 @@ def iterations(rng: np.random.Generator) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def write_tables(tables: FigureTables, folder: Path) -> dict[str, Path]:
-    """Write the tables as the jobs do; returns their paths, by name, without `iterations`."""
-    paths = {}
-    for name, table in vars(tables).items():
-        if name in ("settings", "iterations"):
-            continue
-        suffix = "parquet" if name in ("curves", "deep_curves") else "csv"
-        paths[name] = folder / f"{name}.{suffix}"
-        if suffix == "parquet":
-            table.to_parquet(paths[name], index=False)
+def write_tables(tables: FigureTables, folder: Path) -> list[Path]:
+    """Write the tables as the jobs do; returns their paths, in the order of FIGURE_TABLES."""
+    paths = [folder / Path(name).name for name in FIGURE_TABLES]
+    for path in paths:
+        table = getattr(tables, path.stem)
+        if path.suffix == ".parquet":
+            table.to_parquet(path, index=False)
         else:
-            table.to_csv(paths[name], index=False, float_format="%.9g")
+            table.to_csv(path, index=False, float_format="%.9g")
     return paths
 
 

@@ -2,8 +2,7 @@
 Figures and tables, by the numbers of the arXiv version (Gao et al. 2022), and their report.
 
 INPUTS
-    analysis/, coefficients.csv, peaks.csv, forms.csv, extrapolation.csv, kl_estimate.csv,
-    gold_ceiling.csv, paper_comparison.csv   tidy tables
+    FIGURE_TABLES of overopt.config.figures   tidy tables
     ppo/                   iterations.csv of the sweep over RM sizes, curves to say of which run
     best_of_n/{main policy}/   pool and scores, for table 2
 OUTPUTS
@@ -17,6 +16,7 @@ Names, titles, captions: the decorator and docstring of each function in overopt
 captions are copied to workflow/report/ by `python -m overopt.figures.captions`.
 """
 
+from overopt.config.figures import FIGURE_TABLES
 from overopt.figures.catalog import FIGURES, TABLES
 from overopt.study.figure_settings import (
     figure_settings,
@@ -41,6 +41,11 @@ def in_report(entry, suffix):
     )
 
 
+def figure_tables(wildcards):
+    """Tables of statistics that figures show."""
+    return list(map(in_results, FIGURE_TABLES))
+
+
 def size_sweep_curves(wildcards):
     """Curves of the PPO runs that figure 25 shows."""
     return curves_of(size_sweep_ppo_runs(study))
@@ -54,24 +59,14 @@ def size_sweep_iterations(wildcards):
     ]
 
 
+LISTS.figure_tables = listed(figure_tables)
 LISTS.size_sweep_curves = listed(size_sweep_curves)
 LISTS.size_sweep_iterations = listed(size_sweep_iterations)
 
 
 rule figures:
     input:
-        curves="<results>/analysis/curves.parquet",
-        deep_curves="<results>/analysis/deep_curves.parquet",
-        binned_curves="<results>/analysis/binned_curves.csv",
-        coefficients="<results>/coefficients.csv",
-        peaks="<results>/peaks.csv",
-        trend_lines="<results>/analysis/trend_lines.csv",
-        proxy_rms="<results>/analysis/proxy_rms.csv",
-        forms="<results>/forms.csv",
-        extrapolation="<results>/extrapolation.csv",
-        kl_estimate="<results>/kl_estimate.csv",
-        gold_ceiling="<results>/gold_ceiling.csv",
-        paper_comparison="<results>/paper_comparison.csv",
+        tables=figure_tables,
         run_curves=size_sweep_curves,
         iterations=size_sweep_iterations,
     output:
@@ -91,12 +86,7 @@ rule figures:
     shell:
         "python {REPO:q}/workflow/scripts/figures.py"
         " --config {params.config:q} --code {params.code}"
-        " --curves {input.curves:q} --deep-curves {input.deep_curves:q}"
-        " --binned-curves {input.binned_curves:q} --coefficients {input.coefficients:q}"
-        " --peaks {input.peaks:q} --trend-lines {input.trend_lines:q} --proxy-rms {input.proxy_rms:q}"
-        " --forms {input.forms:q} --extrapolation {input.extrapolation:q}"
-        " --kl-estimate {input.kl_estimate:q} --gold-ceiling {input.gold_ceiling:q}"
-        " --paper-comparison {input.paper_comparison:q}"
+        " --table {LISTS.figure_tables}"
         " --run-curve {LISTS.size_sweep_curves} --iterations {LISTS.size_sweep_iterations}"
         " --figure {output.first:q} --record {output.record:q} > {log:q} 2>&1"
 

@@ -5,6 +5,22 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.strict_model import StrictModel
 
+FIGURE_TABLES = (
+    "analysis/curves.parquet",
+    "analysis/deep_curves.parquet",
+    "analysis/binned_curves.csv",
+    "coefficients.csv",
+    "peaks.csv",
+    "analysis/trend_lines.csv",
+    "analysis/proxy_rms.csv",
+    "forms.csv",
+    "extrapolation.csv",
+    "kl_estimate.csv",
+    "gold_ceiling.csv",
+    "paper_comparison.csv",
+)
+"""Tables that the figures read, below the results; the names are fields of `FigureTables`."""
+
 
 class FigureSettings(StrictModel):
     """One job: draw the figures."""

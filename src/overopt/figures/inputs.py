@@ -21,7 +21,7 @@ CURVE_COLUMNS = [
 
 @dataclass(frozen=True)
 class FigureTables:
-    """All tables of a study that a figure may read, by the name of their file.
+    """All tables of a study that a figure may read, by the name of their file (`FIGURE_TABLES`).
 
     `curves` and `deep_curves` are per prompt; `iterations` has one row per iteration of
     PPO in the sweep over RM sizes: CELL_KEYS, step, clipfrac.
@@ -45,16 +45,16 @@ class FigureTables:
 
 def read_tables(
     settings: FigureSettings,
-    paths: dict[str, Path],
+    paths: Sequence[Path],
     run_curves: Sequence[Path],
     iterations: Sequence[Path],
 ) -> FigureTables:
-    """Read the tables; `paths` by the names of `FigureTables`.
+    """Read the tables of `FIGURE_TABLES`, each named after its file.
 
     `iterations` are training logs of PPO, which do not say of which run; `run_curves` are the
     curves of the same runs, in the same order, which do.
     """
-    tables = {name: _read_table(path) for name, path in paths.items()}
+    tables = {path.stem: _read_table(path) for path in paths}
     # With fewer than three sizes there are no lines, and columns of an empty file have no type.
     numbers = dict.fromkeys(["num_parameters", "fitted", "low", "high"], float)
     tables["trend_lines"] = tables["trend_lines"].astype(numbers)
