@@ -29,18 +29,9 @@ wildcard_constraints:
     **paths.wildcard_constraints(study),
 
 
-if study.is_embedded:
+for rule_file in study.source.rule_files:
 
-    include: "workflow/rules/embedded_world.smk"
-
-else:
-
-    include: "workflow/rules/human_files.smk"
-
-
-if study.is_of_hub:
-
-    include: "workflow/rules/hub_data.smk"
+    include: f"workflow/rules/{rule_file}.smk"
 
 
 include: "workflow/rules/policies.smk"
@@ -89,7 +80,7 @@ rule all:
     input:
         "<results>/claims.csv",
         "<results>/coefficients.csv",
-        "<results>/feature_correlations.csv" if study.is_embedded else [],
+        "<results>/feature_correlations.csv" if study.source.has_hidden_utility else [],
         rules.figures.output,
         rules.table_01.output,
         rules.table_02.output,

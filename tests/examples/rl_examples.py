@@ -1,12 +1,12 @@
 """A toy for RL: eleven words, a proxy RM that has learnt to like one of them, and REINFORCE."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from overopt.config.reward_model import RewardModelSettings
-from overopt.methods.episodes import Episodes, response_logprobs
+from overopt.methods.episodes import response_logprobs
 from overopt.methods.rl.algorithm import Algorithm, Batch, Loss, Rollout, Schedule
 from overopt.models.architecture import Policy
 from overopt.models.gpt2 import GPT2Policy, GPT2RewardModel
@@ -48,9 +48,9 @@ def reward_model_that_likes_a_token(
     return reward_model
 
 
-def count_liked(episodes: Episodes) -> np.ndarray:
+def count_liked(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> np.ndarray:
     """How often each response has the liked token."""
-    return np.array([row.count(LIKED) for row in episodes.response_ids.tolist()], dtype=float)
+    return np.array([row.count(LIKED) for row in responses], dtype=float)
 
 
 class Reinforce(Algorithm):

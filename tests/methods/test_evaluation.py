@@ -67,20 +67,18 @@ def kl_of(policy, ref_policy, sequence: list[int], prompt_length: int) -> tuple[
 
 
 def test_all_measurements_are_of_the_same_responses(policy, evaluator):
-    seen: list[Episodes] = []
+    seen: list[tuple[list[int], list[int]]] = []
 
-    def human_scores(episodes: Episodes) -> np.ndarray:
-        seen.append(episodes)
-        return np.array([row.count(5) for row in episodes.sequences], dtype=float)
+    def human_scores(prompts: list[list[int]], responses: list[list[int]]) -> np.ndarray:
+        seen.extend(zip(prompts, responses, strict=True))
+        return np.array([prompt.count(5) + row.count(5) for prompt, row in seen], dtype=float)
 
     evaluator = Evaluator(**{**vars(evaluator), "human_scores": human_scores})
     with torch.no_grad():
         policy.transformer.wte.weight *= 1.3
     measured = evaluator.evaluate(policy, rng())
-    (episodes,) = seen
-    sequences, starts = episodes.sequences, episodes.prompt_lengths.tolist()
-    prompts = [row[:start] for row, start in zip(sequences, starts, strict=True)]
-    assert prompts == [prompt for prompt in PROMPTS for _ in range(NUM_RESPONSES)]
+    sequences, starts = [prompt + row for prompt, row in seen], [len(prompt) for prompt, _ in seen]
+    assert [prompt for prompt, _ in seen] == [p for p in PROMPTS for _ in range(NUM_RESPONSES)]
     exact, sampled = zip(
         *(
             kl_of(policy, evaluator.ref_policy, row, start)

@@ -330,7 +330,7 @@ def files(tmp_path: Path) -> dict:
 
 def test_files_that_exist_are_accepted_and_bring_their_own_text_limits(files: dict) -> None:
     study = read_study(config_with(put("data", files), put("text/max_prompt_tokens", 99)))
-    assert not study.is_embedded
+    assert not study.source.is_generated
 
 
 def test_a_missing_file_is_told_with_its_path_and_how_to_give_it(files: dict) -> None:

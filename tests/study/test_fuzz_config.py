@@ -281,7 +281,10 @@ def check(config: object) -> str:
 def settings_of_jobs(study: Study) -> None:
     """What Snakemake asks of a study that it was given, of the first cells of each kind."""
     as_param(study)
-    as_param(job_settings.demonstration_settings(study))
+    if study.source.is_generated:
+        as_param(job_settings.embedded_demonstration_settings(study))
+    else:
+        as_param(job_settings.file_settings(study))
     as_param(job_settings.gold_rm_settings(study))
     as_param(job_settings.analysis_settings(study))
     as_param(figure_settings(study))

@@ -38,7 +38,7 @@ def study_with(*edits: Edit) -> Study:
 def jobs(study: Study) -> dict[str, StrictModel]:
     """The settings of every job, by its kind and what it is for."""
     settings: dict[str, StrictModel] = {
-        "demonstrations": job_settings.demonstration_settings(study),
+        "demonstrations": job_settings.embedded_demonstration_settings(study),
         "human_comparisons": job_settings.embedded_comparison_settings(study),
         "gold_rm": job_settings.gold_rm_settings(study),
         "synthetic_responses": job_settings.synthetic_response_settings(study),

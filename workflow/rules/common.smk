@@ -187,7 +187,7 @@ def beside(path, names):
 
 def human_file(name):
     """The jsonl file of demonstrations or comparisons: the user's own, or read from the hub."""
-    if study.is_of_hub:
+    if study.source.is_fetched:
         return f"<results>/data/hub/{name}.jsonl"
     return getattr(study.data, name)
 

@@ -28,7 +28,9 @@ rule demonstrations:
     resources:
         **cost("demonstrations"),
     params:
-        config=lambda wildcards: as_param(job_settings.demonstration_settings(study)),
+        config=lambda wildcards: as_param(
+            job_settings.embedded_demonstration_settings(study)
+        ),
         code=code("embedded_demonstrations"),
     shell:
         "python {REPO:q}/workflow/scripts/embedded_demonstrations.py"

@@ -30,7 +30,7 @@ rule demonstrations:
     resources:
         **cost("demonstrations"),
     params:
-        config=lambda wildcards: as_param(job_settings.demonstration_settings(study)),
+        config=lambda wildcards: as_param(job_settings.file_settings(study)),
         code=code("file_demonstrations"),
     shell:
         "python {REPO:q}/workflow/scripts/file_demonstrations.py"

@@ -20,9 +20,8 @@ from typing import Annotated, Any, cast
 import typer
 import yaml
 
-from overopt.config.data import FileDataConfig
-from overopt.config.hub import HubDataConfig
 from overopt.config.methods import sweep_methods
+from overopt.data.sources import local_paths
 from overopt.errors import UserError
 from overopt.study.config_file import read_config_file
 from overopt.study.study import Study, read_study
@@ -77,16 +76,11 @@ class Stage:
 
 def study_stages(study: Study) -> list[Stage]:
     """The stages of a study; their outs hold every file that Snakemake makes, logs left out."""
-    sources: list[str] = []
-    if isinstance(study.data, FileDataConfig):
-        sources = [str(study.data.demonstrations), str(study.data.comparisons)]
-    if isinstance(study.data, HubDataConfig):
-        hub = [study.data.comparisons, study.data.demonstrations]
-        sources = [source.dataset for source in hub if source and source.revision is None]
+    sources = local_paths(study.data)
     checkpoints = _checkpoint_stages(study)
     started_from = [out for stage in checkpoints for out in stage.outs]
     curves = [method for method in sweep_methods() if study.runs(method)]
-    tables = [*TABLES, *(["feature_correlations"] if study.is_embedded else [])]
+    tables = [*TABLES, *(["feature_correlations"] if study.source.has_hidden_utility else [])]
     return [
         Stage(
             name="data",
@@ -98,7 +92,7 @@ def study_stages(study: Study) -> list[Stage]:
                 "data/demonstrations.parquet",
                 "data/demonstrations_record.json",
                 "data/tokenizer",
-                *(["data/hub"] if study.is_of_hub else []),
+                *(["data/hub"] if study.source.is_fetched else []),
             ],
         ),
         *checkpoints,

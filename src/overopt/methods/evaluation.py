@@ -1,12 +1,13 @@
 """Evaluation of a policy on held-out prompts: KL, proxy and gold from the same samples."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from overopt.config.training import Precision
+from overopt.data.hidden_utility import Utilities
 from overopt.jobs.processes import Processes
 from overopt.methods.episodes import (
     Episodes,
@@ -22,8 +23,6 @@ from overopt.models.training.accelerator import body_precision
 from overopt.policy.sampling import sample_responses
 from overopt.reward_model.scorer import Scorer
 
-HumanScores = Callable[[Episodes], np.ndarray]
-
 
 @dataclass(frozen=True)
 class Evaluator:
@@ -33,7 +32,7 @@ class Evaluator:
     ----------
     prompts : token ids of the evaluation prompts.
     num_responses : responses per prompt and evaluation.
-    human_scores : the embedded world's hidden utility of each episode, or None.
+    human_scores : the hidden utility of each response, where the data source knows it.
     precision : of the policies' bodies. Scores and KL are fp32 under any.
     """
 
@@ -43,7 +42,7 @@ class Evaluator:
     ref_policy: Policy
     proxy_rm: Scorer
     gold_rm: Scorer
-    human_scores: HumanScores | None
+    human_scores: Utilities | None
     precision: Precision = "fp32"
 
     @torch.no_grad()
@@ -70,7 +69,7 @@ class Evaluator:
             "response_length": episodes.lengths.cpu().numpy(),
         }
         if self.human_scores is not None:
-            measured["human_score"] = self.human_scores(episodes)
+            measured["human_score"] = self.human_scores(*episodes.parts)
         return {
             name: processes.gather_array(values, len(prompts))
             .reshape(len(self.prompts), -1)

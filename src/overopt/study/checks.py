@@ -20,6 +20,7 @@ from overopt.config.methods import METHODS, plugin_methods
 from overopt.config.model import CheckpointConfig
 from overopt.config.policy import SAMPLERS, BackboneConfig
 from overopt.config.reward_model import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
+from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
 from overopt.data.bpe import NUM_BYTES, SMALLEST_VOCABULARY
 from overopt.data.hub.local_files import MAX_FILES, files_of
@@ -34,7 +35,7 @@ EMBEDDED_TEXT = {
 """Lengths of the embedded world's texts, in tokens."""
 MAX_CELLS = 100_000
 """Of one sweep; Snakemake takes minutes to plan as many jobs."""
-DataConfig = EmbeddedDataConfig | FileDataConfig | HubDataConfig
+Check = Callable[..., Iterator[str]]
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -139,10 +140,8 @@ def _checkpoint_fault(model: CheckpointConfig) -> str | None:
     return None
 
 
-def _check_gold_data(
-    data: EmbeddedDataConfig | FileDataConfig, gold_rm: GoldRMConfig
-) -> Iterator[str]:
-    if isinstance(data, EmbeddedDataConfig) and gold_rm.is_published:
+def _check_gold_data(data: EmbeddedDataConfig, gold_rm: GoldRMConfig) -> Iterator[str]:
+    if gold_rm.is_published:
         yield (
             "gold_rm.checkpoint: no published reward model knows the embedded world; train one "
             "(backbone, num_comparisons, learning_rate), or give your own data"
@@ -266,9 +265,7 @@ def _check_lora(
                 )
 
 
-def _check_files(data: DataConfig) -> Iterator[str]:
-    if not isinstance(data, FileDataConfig):
-        return
+def _check_files(data: FileDataConfig) -> Iterator[str]:
     for key, path in (("demonstrations", data.demonstrations), ("comparisons", data.comparisons)):
         if fault := _path_fault(path):
             yield (
@@ -287,9 +284,7 @@ def _check_vocabulary(size: int) -> Iterator[str]:
         )
 
 
-def _check_hub(data: DataConfig) -> Iterator[str]:
-    if not isinstance(data, HubDataConfig):
-        return
+def _check_hub(data: HubDataConfig) -> Iterator[str]:
     yield from _check_dataset("data.comparisons", data.comparisons)
     if data.demonstrations is not None:
         yield from _check_dataset("data.demonstrations", data.demonstrations)
@@ -350,17 +345,13 @@ def _path_fault(path: str) -> str | None:
     return "is no regular file" if os.path.exists(path) else "does not exist"
 
 
-def _check_embedded(data: DataConfig, text: TextConfig) -> Iterator[str]:
-    if not isinstance(data, EmbeddedDataConfig):
-        return
+def _check_embedded(data: EmbeddedDataConfig, text: TextConfig) -> Iterator[str]:
     for key, expected in EMBEDDED_TEXT.items():
         if (found := getattr(text, key)) != expected:
             yield f"text.{key}: found {found}; the embedded world needs {expected}: write that"
 
 
-def _check_candidates(data: DataConfig) -> Iterator[str]:
-    if not isinstance(data, EmbeddedDataConfig):
-        return
+def _check_candidates(data: EmbeddedDataConfig) -> Iterator[str]:
     shares = data.candidates.policy_share + data.candidates.writer_share
     if shares > 1 + 1e-9:
         yield (
@@ -370,10 +361,10 @@ def _check_candidates(data: DataConfig) -> Iterator[str]:
 
 
 def _check_evaluation_prompts(
-    data: DataConfig, splits: SplitConfig, best_of_n: BestOfNConfig
+    data: EmbeddedDataConfig, splits: SplitConfig, best_of_n: BestOfNConfig
 ) -> Iterator[str]:
-    """Of files the prompts are known only once they are read; the pool's job checks them then."""
-    if not isinstance(data, EmbeddedDataConfig) or any(_check_splits(splits)):
+    """Prompts of other sources are known only once they are read; the pool's job checks them."""
+    if any(_check_splits(splits)):
         return
     available = _num_evaluation_prompts(**splits.model_dump())
     if best_of_n.num_prompts > available:
@@ -410,23 +401,28 @@ def _check_methods(methods: Mapping[str, Mapping[str, Any]], grid: GridConfig) -
                 yield f"{key}: {fault['msg']}"
 
 
-_CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[str]]], ...] = (
+def _of(source: type[StrictModel], check: Check) -> Check:
+    """Run a check, whose first argument is the section `data`, for this data source alone."""
+    return lambda data, *others: check(data, *others) if isinstance(data, source) else iter(())
+
+
+_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("splits",), _check_splits),
     (("policies", "main_policy", "gold_rm"), _check_policies),
     (("policies", "compute"), _check_samplers),
     (("policies", "synthetic_comparisons"), _check_comparison_policy),
     (("policies", "proxy_sizes", "gold_rm", "backbone"), _check_checkpoints),
-    (("data", "gold_rm"), _check_gold_data),
+    (("data", "gold_rm"), _of(EmbeddedDataConfig, _check_gold_data)),
     (("best_of_n",), _check_pool),
     (("deep_best_of_n", "best_of_n", "grid"), _check_deep_pool),
     (("grid", "policies", "proxy_sizes", "synthetic_comparisons"), _check_grid),
     (("grid",), _check_number_of_cells),
     (("proxy_sizes", "proxy_rm"), _check_rm_learning_rates),
     (("policies", "proxy_sizes", "compute"), _check_lora),
-    (("data",), _check_files),
-    (("data",), _check_hub),
-    (("data",), _check_candidates),
-    (("data", "text"), _check_embedded),
-    (("data", "splits", "best_of_n"), _check_evaluation_prompts),
+    (("data",), _of(FileDataConfig, _check_files)),
+    (("data",), _of(HubDataConfig, _check_hub)),
+    (("data",), _of(EmbeddedDataConfig, _check_candidates)),
+    (("data", "text"), _of(EmbeddedDataConfig, _check_embedded)),
+    (("data", "splits", "best_of_n"), _of(EmbeddedDataConfig, _check_evaluation_prompts)),
     (("methods", "grid"), _check_methods),
 )

@@ -14,7 +14,6 @@ from overopt.config.data import (
     EmbeddedComparisonSettings,
     EmbeddedDataConfig,
     EmbeddedDemonstrationSettings,
-    FileDataConfig,
     FileSettings,
 )
 from overopt.config.deep_best_of_n import DeepBestOfNSettings, DeepPoolSettings
@@ -34,6 +33,7 @@ from overopt.config.reward_model import (
 )
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import OptimizationConfig
+from overopt.data.sources import vocabulary_size
 from overopt.jobs.plugins import origin, registering, with_plugins
 from overopt.randomness import job_seed
 from overopt.study.study import Study
@@ -43,12 +43,15 @@ def _seed(study: Study, *key: object) -> int:
     return job_seed(study.seed, *key)
 
 
-def demonstration_settings(study: Study) -> EmbeddedDemonstrationSettings | FileSettings:
-    """Settings of the job that makes or reads prompts and demonstrations."""
-    if isinstance(study.data, FileDataConfig | HubDataConfig):
-        return FileSettings(splits=study.splits, vocabulary_size=study.data.vocabulary_size)
+def file_settings(study: Study) -> FileSettings:
+    """Settings of the job that reads prompts and demonstrations, and trains the tokenizer."""
+    return FileSettings(splits=study.splits, vocabulary_size=vocabulary_size(study.data))
+
+
+def embedded_demonstration_settings(study: Study) -> EmbeddedDemonstrationSettings:
+    """Settings of the job that writes prompts and demonstrations of the embedded world."""
     return EmbeddedDemonstrationSettings(
-        num_demonstrations=study.data.num_demonstrations,
+        num_demonstrations=study.data_of(EmbeddedDataConfig).num_demonstrations,
         splits=study.splits,
         seed=_seed(study, "demonstrations"),
     )
@@ -56,25 +59,23 @@ def demonstration_settings(study: Study) -> EmbeddedDemonstrationSettings | File
 
 def hub_settings(study: Study) -> HubSettings:
     """Settings of the job that fetches human data of the hub."""
-    if not isinstance(study.data, HubDataConfig):
-        raise TypeError("the human data of this study is not of the hub")
+    data = study.data_of(HubDataConfig)
     return HubSettings(
-        comparisons=study.data.comparisons,
-        demonstrations=study.data.demonstrations,
-        max_prompt_characters=study.data.max_prompt_characters,
+        comparisons=data.comparisons,
+        demonstrations=data.demonstrations,
+        max_prompt_characters=data.max_prompt_characters,
         seed=_seed(study, "hub_data"),
     )
 
 
 def embedded_comparison_settings(study: Study) -> EmbeddedComparisonSettings:
     """Settings of the job that has the embedded world's annotators compare responses."""
-    if not isinstance(study.data, EmbeddedDataConfig):
-        raise TypeError("comparisons of a study on files are read, not made")
+    data = study.data_of(EmbeddedDataConfig)
     return EmbeddedComparisonSettings(
         num_comparisons=study.gold_rm.num_comparisons or 0,  # a published one: see study_checks
         num_validation=study.gold_rm.num_validation,
-        candidates=study.data.candidates,
-        annotators=study.data.annotators,
+        candidates=data.candidates,
+        annotators=data.annotators,
         text=study.text,
         seed=_seed(study, "human_comparisons", study.gold_rm.seed),
     )
@@ -193,7 +194,7 @@ def pool_settings(study: Study, policy_size: str) -> PoolSettings:
 
 def pool_score_settings(study: Study) -> PoolScoreSettings:
     """Settings of a pool's gold scores."""
-    return PoolScoreSettings(has_hidden_utility=study.is_embedded)
+    return PoolScoreSettings(has_hidden_utility=study.source.has_hidden_utility)
 
 
 def best_of_n_settings(study: Study, run: Run) -> BestOfNSettings:
@@ -225,7 +226,7 @@ def deep_best_of_n_settings(study: Study, run: Run) -> DeepBestOfNSettings:
         run=run,
         max_n=study.deep_best_of_n.max_n,
         num_scored_responses=study.deep_best_of_n.num_scored_responses,
-        has_hidden_utility=study.is_embedded,
+        has_hidden_utility=study.source.has_hidden_utility,
     )
 
 
@@ -236,7 +237,7 @@ def ppo_settings(study: Study, run: Run) -> PPOSettings:
         ppo=study.ppo,
         learning_rate=study.policies[run.policy_size].ppo_learning_rate,
         num_evaluation_prompts=study.best_of_n.num_prompts,
-        has_hidden_utility=study.is_embedded,
+        has_hidden_utility=study.source.has_hidden_utility,
         text=study.text,
         numerics=study.policy_compute(run.policy_size).numerics,
         seed=_seed(study, "ppo", run.seed_key),
@@ -261,7 +262,7 @@ def method_settings(study: Study, run: Run) -> MethodSettings:
         run=run,
         options={} if model is None else model.model_validate(options).model_dump(mode="json"),
         num_evaluation_prompts=study.best_of_n.num_prompts,
-        has_hidden_utility=study.is_embedded,
+        has_hidden_utility=study.source.has_hidden_utility,
         text=study.text,
         numerics=study.policy_compute(run.policy_size).numerics,
         seed=_seed(study, run.method, run.seed_key),

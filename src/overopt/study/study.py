@@ -6,7 +6,7 @@ config together, each with its key and a remedy.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 
@@ -14,14 +14,9 @@ from overopt.config.analysis import AnalysisConfig
 from overopt.config.best_of_n import BestOfNConfig
 from overopt.config.cells import ProxyRM, Run
 from overopt.config.compute import ComputeConfig
-from overopt.config.data import (
-    EmbeddedDataConfig,
-    FileDataConfig,
-    SplitConfig,
-)
+from overopt.config.data import SplitConfig
 from overopt.config.deep_best_of_n import DeepBestOfNConfig
 from overopt.config.grid import GridConfig
-from overopt.config.hub import HubDataConfig
 from overopt.config.keep import KeepConfig
 from overopt.config.methods import BEST_OF_N, METHODS, main_methods, sweep_methods
 from overopt.config.model import CheckpointSettings, ModelConfig
@@ -36,6 +31,7 @@ from overopt.config.reward_model import (
 )
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
+from overopt.data.sources import SOURCES, DataConfig, Source
 from overopt.errors import UserError
 from overopt.jobs.plugins import load_plugins
 from overopt.study.checks import faults_between
@@ -49,9 +45,7 @@ ModuleName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=256)
 ]
 MAX_FAULTS_SHOWN = 50
-DataConfig = Annotated[
-    EmbeddedDataConfig | FileDataConfig | HubDataConfig, Field(discriminator="source")
-]
+_Data = TypeVar("_Data", bound=StrictModel)
 
 
 class PolicyConfig(ModelConfig):
@@ -120,14 +114,15 @@ class Study(StrictModel):
     )
 
     @property
-    def is_embedded(self) -> bool:
-        """Whether the study runs in the embedded world."""
-        return isinstance(self.data, EmbeddedDataConfig)
+    def source(self) -> Source:
+        """Where the human data comes from, as `overopt.data.sources` describes it."""
+        return SOURCES[self.data.source]
 
-    @property
-    def is_of_hub(self) -> bool:
-        """Whether the human data comes from the hub, or from a folder in its layout."""
-        return isinstance(self.data, HubDataConfig)
+    def data_of(self, kind: type[_Data]) -> _Data:
+        """Section `data` of the config, for code that serves this one source; else TypeError."""
+        if not isinstance(self.data, kind):
+            raise TypeError(f"the human data is of source {self.data.source}, no {kind.__name__}")
+        return self.data
 
     # What the DAG is made of.
 

@@ -470,12 +470,12 @@ def faults_of(**data: Any) -> list[str]:
 
 def test_settings_hold_the_revision_and_the_defaults(tmp_path: Path) -> None:
     study = study_of(tmp_path, comparisons={"dataset": "Anthropic/hh-rlhf", "revision": COMMIT})
-    assert study.is_of_hub and not study.is_embedded
+    assert study.source.is_fetched and not study.source.is_generated
     settings = job_settings.hub_settings(study)
     assert settings.comparisons.revision == COMMIT
     assert settings.comparisons.split == "train"
     assert settings.demonstrations is None
-    assert job_settings.demonstration_settings(study).model_dump()["vocabulary_size"] == 4096
+    assert job_settings.file_settings(study).model_dump()["vocabulary_size"] == 4096
 
 
 def test_all_faults_of_the_section_are_told_together() -> None:

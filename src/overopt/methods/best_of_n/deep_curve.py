@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from overopt.config.deep_best_of_n import DeepBestOfNSettings
+from overopt.data.hidden_utility import Utilities, hidden_utilities
 from overopt.jobs.job import Job
 from overopt.methods.best_of_n.deep_pool import DeepPrompt, read_deep_pool
 from overopt.methods.curves import curve_table
-from overopt.models.tokens import decode_prompts, decode_responses, load_tokenizer
 from overopt.reward_model.scorer import Scorer, load_scorer
 from overopt.reward_model.variants import load_proxy
 from overopt.theory.best_of_n import best_of_n_scores, best_of_n_weights
@@ -85,7 +85,8 @@ def deep_best_of_n_curve(
 ) -> None:
     """Write the curve of one proxy RM over a deep pool, for all n up to `max_n`."""
     proxy = load_proxy(settings.run.proxy_rm, proxy_rm, tokenizer_dir)
-    gold = _Gold(load_scorer(gold_rm, tokenizer_dir), tokenizer_dir, settings.has_hidden_utility)
+    utilities = hidden_utilities(tokenizer_dir) if settings.has_hidden_utility else None
+    gold = _Gold(load_scorer(gold_rm, tokenizer_dir), utilities)
     ns = default_ns(settings.max_n)
     rows = []
     for prompt in read_deep_pool(pool):
@@ -104,10 +105,9 @@ def deep_best_of_n_curve(
 class _Gold:
     """Gold scores, and hidden utilities in the embedded world, of some responses of a prompt."""
 
-    def __init__(self, scorer: Scorer, tokenizer_dir: Path, has_hidden_utility: bool) -> None:
+    def __init__(self, scorer: Scorer, utilities: Utilities | None) -> None:
         self._scorer = scorer
-        self._tokenizer = load_tokenizer(tokenizer_dir)
-        self._has_hidden_utility = has_hidden_utility
+        self._utilities = utilities
         self.num_scored = 0
 
     def scores(self, prompt: DeepPrompt, positions: np.ndarray) -> dict[str, np.ndarray]:
@@ -115,11 +115,8 @@ class _Gold:
         self.num_scored += len(responses)
         prompts = [prompt.prompt_ids] * len(responses)
         scores = {"gold_score": self._scorer.score(prompts, responses)}
-        if self._has_hidden_utility:
-            from overopt.data.world.utility import utilities  # the embedded world only
-
-            asked = decode_prompts(self._tokenizer, [prompt.prompt_ids]) * len(responses)
-            scores["human_score"] = utilities(asked, decode_responses(self._tokenizer, responses))
+        if self._utilities is not None:
+            scores["human_score"] = self._utilities(prompts, responses)
         return scores
 
 

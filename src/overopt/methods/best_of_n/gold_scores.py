@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from overopt.config.best_of_n import PoolScoreSettings
+from overopt.data.hidden_utility import hidden_utilities
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
-from overopt.models.tokens import decode_prompts, decode_responses, id_lists, load_tokenizer
+from overopt.models.tokens import id_lists
 from overopt.reward_model.scorer import load_scorer
 from overopt.theory.pool_table import by_prompt
 from overopt.theory.score_units import within_prompt_sd
@@ -34,7 +34,7 @@ def score_pool_by_gold(
     gold_scores = gold.score(prompts, responses)
     rows = {"prompt_id": table["prompt_id"], "gold_score": gold_scores}
     if settings.has_hidden_utility:
-        rows["human_score"] = _hidden_utilities(prompts, responses, tokenizer_dir)
+        rows["human_score"] = hidden_utilities(tokenizer_dir)(prompts, responses)
     scored = pd.DataFrame(rows)
     scored.to_parquet(scores, index=False)
     units: dict[str, float] = {}
@@ -46,12 +46,3 @@ def score_pool_by_gold(
             units[f"{name}_mean"] = float(values.mean())
     write_json(scale, units)
     print(units)
-
-
-def _hidden_utilities(
-    prompts: list[list[int]], responses: list[list[int]], tokenizer_dir: Path
-) -> np.ndarray:
-    from overopt.data.world.utility import utilities  # the embedded world only
-
-    tokenizer = load_tokenizer(tokenizer_dir)
-    return utilities(decode_prompts(tokenizer, prompts), decode_responses(tokenizer, responses))

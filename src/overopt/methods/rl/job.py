@@ -1,31 +1,24 @@
 """The job of an RL method: load the models, optimize, write the curve and the final policy."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from overopt.config.cells import Run
 from overopt.config.rl import EvaluationSettings, RLConfig
+from overopt.data.hidden_utility import hidden_utilities
 from overopt.jobs.job import Job
 from overopt.jobs.outputs import STATE_FILE
 from overopt.jobs.provenance import write_json
 from overopt.methods.curves import curve_table, evaluation_prompts
-from overopt.methods.episodes import Episodes
-from overopt.methods.evaluation import Evaluator, HumanScores
+from overopt.methods.evaluation import Evaluator
 from overopt.methods.method_files import MethodFiles
 from overopt.methods.rl.algorithm import Algorithm
 from overopt.methods.rl.loop import STREAMS, LoopResult, RLLoop
 from overopt.models.architecture import Policy
 from overopt.models.loading import load_policy, save_model
-from overopt.models.tokens import (
-    copy_tokenizer,
-    decode_prompts,
-    decode_responses,
-    encode_prompts,
-    load_tokenizer,
-)
+from overopt.models.tokens import copy_tokenizer, encode_prompts, load_tokenizer
 from overopt.models.training.lora import add_adapters, merge_adapters
 from overopt.models.training.state import TrainingState
 from overopt.randomness import torch_generator
@@ -101,7 +94,7 @@ def evaluator_of(
         ref_policy=ref_policy,
         proxy_rm=proxy,
         gold_rm=load_scorer(files.gold_rm_dir, files.policy_dir, ref_policy.device),
-        human_scores=_hidden_utility(files.policy_dir) if settings.has_hidden_utility else None,
+        human_scores=hidden_utilities(files.policy_dir) if settings.has_hidden_utility else None,
         precision=settings.numerics.precision,
     )
 
@@ -122,15 +115,3 @@ def _write(result: LoopResult, run: Run, proxy: Scorer, files: MethodFiles) -> N
         files.model_dir / "metrics.json",
         {"ended": result.ended, "num_iterations": len(result.iterations), "final": final},
     )
-
-
-def _hidden_utility(tokenizer_dir: Path) -> HumanScores:
-    from overopt.data.world.utility import utilities  # the embedded world only
-
-    tokenizer = load_tokenizer(tokenizer_dir)
-
-    def human_scores(episodes: Episodes) -> np.ndarray:
-        texts = decode_responses(tokenizer, episodes.response_ids.tolist())
-        return utilities(decode_prompts(tokenizer, episodes.parts[0]), texts)
-
-    return human_scores

@@ -95,11 +95,10 @@ def hub_data(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
 def demonstrations(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
     """Prompts and demonstrations, of the embedded world or from files."""
     number = num_demonstrations(study)
-    is_embedded = isinstance(study.data, EmbeddedDataConfig)
     written, read = host_memory.rounded(200 + 0.5e-3 * number), _reading_files(study)
     return Cost(
         seconds=_START + 3e-5 * number,
-        memory_mb=written if is_embedded else read,
+        memory_mb=written if study.source.is_generated else read,
         disk=_tables(study, number),
     )
 
@@ -108,9 +107,9 @@ def human_comparisons(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
     """Human comparisons: in the embedded world sampled, written and judged; else read."""
     number = num_human_comparisons(study)
     disk = _tables(study, 2 * number)
-    if not isinstance(study.data, EmbeddedDataConfig):
+    if not study.source.is_generated:
         return Cost(_START + 1e-4 * number, _reading_files(study), disk)
-    share = study.data.candidates.policy_share
+    share = study.data_of(EmbeddedDataConfig).candidates.policy_share
     shape = policy_shape(study, study.main_policy)
     # Candidates are texts; only what the policy answers is token ids too.
     held = share * host_memory.pairs(study, number)

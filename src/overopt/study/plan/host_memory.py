@@ -16,10 +16,11 @@ import math
 import os.path
 
 from overopt.config.compute import ComputeConfig
-from overopt.config.data import EmbeddedDataConfig, FileDataConfig
+from overopt.config.hub import HubDataConfig
 from overopt.config.reward_model_batch import SCORING_BATCH
 from overopt.config.sampling_batch import LARGEST_BATCH, SAMPLING_BYTES
 from overopt.data.hub.local_files import local_files, size_of
+from overopt.data.sources import local_paths
 from overopt.study.plan.shapes import ModelShape
 from overopt.study.plan.sizes import FP32, TRAINED, num_trained
 from overopt.study.plan.texts import deep_pool_texts, num_replicates, pool_texts
@@ -129,14 +130,14 @@ def _has_checkpoints(study: Study) -> bool:
 
 def _size_of_files(study: Study) -> float:
     """Bytes of the human data as jsonl; estimated where it has not been read yet."""
-    data = study.data
-    if isinstance(data, EmbeddedDataConfig):
+    if study.source.is_generated:
         return 0
-    if isinstance(data, FileDataConfig):
-        return size_of([data.demonstrations, data.comparisons])
+    if not study.source.is_fetched:
+        return size_of(local_paths(study.data))
     read = [f"results/{study.name}/data/hub/{name}.jsonl" for name in HUMAN_DATA]
     if all(map(os.path.isfile, read)):
         return size_of(read)
+    data = study.data_of(HubDataConfig)
     sources = [source for source in (data.comparisons, data.demonstrations) if source]
     return sum(
         _OF_HUB if source.revision else _EXPANSION * size_of(local_files(source))

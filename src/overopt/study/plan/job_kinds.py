@@ -1,7 +1,6 @@
 """Cost of the kinds of jobs: training of a language or reward model, sampling, scoring."""
 
 from overopt.config.compute import ComputeConfig
-from overopt.config.data import EmbeddedDataConfig
 from overopt.config.reward_model_batch import SCORING_BATCH_ON_GPU, comparisons_per_batch
 from overopt.study.plan import host_memory
 from overopt.study.plan.compute import sampling_compute
@@ -35,7 +34,7 @@ def language_model(
     used = texts(study, number * num_epochs)
     steps = on.training(shape, used, used.number / batch_size, used.num_response_tokens)
     # How many demonstrations files hold is not known before they are read.
-    held = 2.5e-3 * number if isinstance(study.data, EmbeddedDataConfig) else 0.0
+    held = 2.5e-3 * number if study.source.is_generated else 0.0
     working = host_memory.training(study, compute, shape, batch_size)
     working += host_memory.distributions(study, shape, batch_size)
     trained = training_bytes(shape, compute, texts(study, batch_size), with_logits=True)

@@ -72,14 +72,14 @@ def _start(model: ModelConfig) -> list[str]:
 def _data_and_policies(study: Study, job: JobOf) -> Iterator[PlannedJob]:
     for slug, published in study.checkpoints().items():
         yield job("published_checkpoint", slug, cell=Cell(checkpoint=published.checkpoint))
-    fetched = ["hub_data"] if study.is_of_hub else []
+    fetched = ["hub_data"] if study.source.is_fetched else []
     if fetched:
         yield job("hub_data")
     yield job("demonstrations", needs=fetched)
     for size in study.policy_sizes():
         needs = ["demonstrations", *_start(study.policies[size])]
         yield job("policy", size, needs, Cell(policy_size=size))
-    judges = [_name("policy", study.main_policy)] if study.is_embedded else fetched
+    judges = [_name("policy", study.main_policy)] if study.source.is_generated else fetched
     yield job("human_comparisons", needs=["demonstrations", *judges])
 
 
@@ -144,7 +144,7 @@ def _analysis(study: Study, job: JobOf) -> Iterator[PlannedJob]:
     main = _name("pool_gold_scores", study.main_policy)
     runs = [*study.all_runs(), *study.tilted_runs()]
     yield job("gold_ceiling", needs=[main])
-    if study.is_embedded:
+    if study.source.has_hidden_utility:
         scores = [_curve("best_of_n", run) for run in study.main_best_of_n_runs()]
         yield job("feature_correlations", needs=[main, *scores])
     yield job("fits", needs=[_curve(_rule(run), run) for run in runs])

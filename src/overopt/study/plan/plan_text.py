@@ -78,7 +78,7 @@ def _assumptions(study: Study, rules: Sequence[RulePlan], gpu: GpuModel) -> list
             "bandwidth in sampling (assumed, not measured)",
             f"each job starts in {on.start:.0f} s; GPU memory is counted, not measured",
         ]
-    if not study.is_embedded:
+    if not study.source.is_generated:
         texts.append(f"texts are on average {ASSUMED_SHARE:.0%} of the limits of `text`")
     texts.append(f"Snakemake takes another {SNAKEMAKE_SECONDS} CPU seconds a job (measured)")
     texts.append("PPO runs to its last iteration: less where it reaches stop_kl before")

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from overopt.config.data import EmbeddedDataConfig
 from overopt.config.model import CheckpointConfig, ModelConfig
-from overopt.data.world.vocabulary import VOCABULARY
+from overopt.data.sources import vocabulary_size
 from overopt.errors import UserError
 from overopt.study.study import Study
 
@@ -105,11 +104,7 @@ def _shape(study: Study, model: CheckpointConfig) -> ModelShape:
         return ModelShape(
             hidden_size=model.shape.hidden_size,
             num_layers=model.shape.num_layers,
-            vocabulary_size=(
-                len(VOCABULARY)
-                if isinstance(study.data, EmbeddedDataConfig)
-                else study.data.vocabulary_size
-            ),
+            vocabulary_size=vocabulary_size(study.data),
             intermediate_size=4 * model.shape.hidden_size,
         )
     return _checkpoint_shape(study, model) or ASSUMED

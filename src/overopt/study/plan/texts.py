@@ -58,7 +58,7 @@ class Texts:
 def texts(study: Study, number: float) -> Texts:
     """So many sequences of the study's mean length."""
     shares = (ASSUMED_SHARE, ASSUMED_SHARE)
-    if study.is_embedded:
+    if study.source.is_generated:
         shares = (EMBEDDED_PROMPT_SHARE, EMBEDDED_RESPONSE_SHARE)
     text = study.text
     return Texts(
@@ -71,8 +71,8 @@ def texts(study: Study, number: float) -> Texts:
 
 def num_demonstrations(study: Study) -> int:
     """Count demonstrations; for files and hub data, still unread, assume gold's number."""
-    if isinstance(study.data, EmbeddedDataConfig):
-        return study.data.num_demonstrations
+    if study.source.is_generated:
+        return study.data_of(EmbeddedDataConfig).num_demonstrations
     return num_human_comparisons(study)
 
 
