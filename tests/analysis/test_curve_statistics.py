@@ -4,15 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cell_examples import in_plain_cells
 from curve_examples import GOLD_SD, PROXIES, study_curves, temperatures
 from overopt.analysis.curve_statistics import QUANTITIES, CurveStatistics
 from overopt.analysis.group_curves import score_at_kl
 from overopt.analysis.recalibration import recalibrate
 from overopt.analysis.statistics import study_statistics
 from overopt.config.analysis import AnalysisConfig
+from overopt.config.methods import METHODS, Method
 from overopt.errors import UserError
 from overopt.theory.form_fits import fit, moments, solve_shared_alpha
-from overopt.theory.forms import BEST_OF_N, RL
+from overopt.theory.forms import BEST_OF_N, FORMS, RL
 
 CONFIG = AnalysisConfig(num_bootstrap=100)
 
@@ -232,3 +234,28 @@ def test_ragged_curves_are_named(curves) -> None:
         study_statistics(rows[~is_left_out], CONFIG, 0)
     with pytest.raises(UserError, match="rows without step"):
         study_statistics(rows.assign(step=pd.NA), CONFIG, 0)
+
+
+@pytest.mark.parametrize("name", ["log1p", "best_of_n", "rl"])
+def test_a_method_is_fitted_by_the_law_that_it_names(name, monkeypatch) -> None:
+    """Also where it is binned, as every RL method is: not by the law of PPO."""
+    monkeypatch.setitem(METHODS, "mine", Method("mine", "mine", name, "step", is_binned=True))
+    d = np.repeat(0.1 + 0.2 * np.arange(15), 4)
+    table = pd.DataFrame({"step": np.repeat(np.arange(15), 4), "prompt_id": np.tile(range(4), 15)})
+    gold = FORMS[name].score(d, 1.1, 0.4)
+    table = table.assign(
+        method="mine",
+        policy_size="small",
+        proxy_size="s1",
+        num_parameters=257,
+        num_comparisons=100,
+        seed=0,
+        kl=d**2,
+        recalibrated_gold_score=gold,
+        recalibrated_proxy_score=gold,
+        initial_gold_score=0.0,
+        initial_proxy_score=0.0,
+    )
+    statistics = study_statistics(in_plain_cells(table), AnalysisConfig(num_bootstrap=3), 0)
+    assert statistics.values["alpha"][0, 0] == pytest.approx(1.1)
+    assert statistics.values["beta"][0, 0] == pytest.approx(0.4)

@@ -65,6 +65,8 @@ def test_a_method_is_registered_with_its_origin(write):
         (method(job=""), "Method 'mine': job is ''; expected 'package.module:function'"),
         (method(job="no_module:run"), "but there is no module 'no_module'"),
         (method(form="cubic"), "form is 'cubic'; expected one of linear, best_of_n, rl"),
+        (method(form="linear"), "form 'linear' has 1 parameters; expected a form with alpha and"),
+        (method(form="power"), "form 'power' has 3 parameters; expected a form with alpha and"),
         (
             "from overopt.config.variants import *\nregister_variant(Variant('plain', 'x'))",
             "variant 'plain' is registered already",

@@ -27,6 +27,7 @@ from overopt.config.analysis import AnalysisConfig
 from overopt.config.cells import ALIKE_KEYS, CELL_KEYS, GROUP_KEYS
 from overopt.config.methods import METHODS, shares_alpha
 from overopt.theory.form_fits import solve, solve_shared_alpha
+from overopt.theory.forms import FORMS
 
 Array = npt.NDArray[np.float64]
 
@@ -109,8 +110,9 @@ def curve_statistics(
     values = {name: np.full((1 + config.num_bootstrap, len(groups)), np.nan) for name in QUANTITIES}
     rows, group_curves = [], []
     for column, (keys, cells) in enumerate(groups):
-        build = binned_curve if METHODS[str(keys["method"])].is_binned else pointwise_curve
-        curve = build(cells, resamples, config)
+        method = METHODS[str(keys["method"])]
+        build = binned_curve if method.is_binned else pointwise_curve
+        curve = build(cells, resamples, config, FORMS[method.form])
         for name, statistic in _curve_values(curve).items():
             values[name][:, column] = statistic
         sizes = {"num_seeds": len(cells), "num_prompts": num_prompts}

@@ -21,8 +21,7 @@ from overopt.config.analysis import AnalysisConfig
 from overopt.config.cells import GROUP_KEYS
 from overopt.config.methods import METHODS
 from overopt.errors import UserError
-from overopt.theory.form_fits import moments
-from overopt.theory.forms import BEST_OF_N, RL
+from overopt.theory.form_fits import Form, moments
 
 Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -89,9 +88,9 @@ def _rows(table: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
 
 
 def pointwise_curve(
-    cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfig
+    cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfig, form: Form
 ) -> GroupCurve:
-    """Curve of best-of-n, averaged over seeds at each n; points with n >= 2 enter the fit.
+    """Curve of best-of-n, averaged over seeds at each n; points with n >= 2 are fitted.
 
     Raises UserError if seeds were evaluated at different n. `config` is not needed: every n is a
     point of its own.
@@ -123,8 +122,8 @@ def pointwise_curve(
         scores,
         final,
         initial_gold,
-        moments(BEST_OF_N, sqrt_kl, gain, np.broadcast_to(ns >= 2, gain.shape)),
-        moments(BEST_OF_N, seed_d, seed_gain, np.broadcast_to(ns >= 2, seed_d.shape)),
+        moments(form, sqrt_kl, gain, np.broadcast_to(ns >= 2, gain.shape)),
+        moments(form, seed_d, seed_gain, np.broadcast_to(ns >= 2, seed_d.shape)),
         points.assign(num_seeds=len(cells)),
     )
 
@@ -138,7 +137,9 @@ class _BinnedRun(NamedTuple):
     step: Array
 
 
-def binned_curve(cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfig) -> GroupCurve:
+def binned_curve(
+    cells: Sequence[Cell], resamples: Resamples, config: AnalysisConfig, form: Form
+) -> GroupCurve:
     """Curve of PPO over bins of sqrt(KL); bins of all seeds with 0 < KL <= max_fit_kl are fitted.
 
     Bin 0 is the initial policy (KL 0) and does not enter the fit, bin k is
@@ -150,7 +151,7 @@ def binned_curve(cells: Sequence[Cell], resamples: Resamples, config: AnalysisCo
     num_bins = 1 + max(int(bin_numbers(d, config.bin_width).max()) for d in sqrt_kls)
     initial = [weights @ cell.initial_gold for cell in cells]
     runs = [
-        _binned_run(cell, d, gold, weights, num_bins, config)
+        _binned_run(cell, d, gold, weights, num_bins, config, form)
         for cell, d, gold in zip(cells, sqrt_kls, initial, strict=True)
     ]
     filled = [_fill_empty_bins(run.mean) for run in runs]
@@ -186,7 +187,13 @@ def score_at_kl(curve: GroupCurve, score: str, kl: float) -> Array:
 
 
 def _binned_run(
-    cell: Cell, d: Array, initial_gold: Array, weights: Array, num_bins: int, config: AnalysisConfig
+    cell: Cell,
+    d: Array,
+    initial_gold: Array,
+    weights: Array,
+    num_bins: int,
+    config: AnalysisConfig,
+    form: Form,
 ) -> _BinnedRun:
     bins = bin_numbers(d, config.bin_width)
     values = {name: weights @ score.T for name, score in cell.scores.items()}
@@ -198,7 +205,7 @@ def _binned_run(
     gain = bin_means(bins, values["gold"] - initial_gold[:, None], is_fitted, num_bins)
     fit_d = bin_means(bins, d, is_fitted, num_bins)
     step = bin_means(bins[:1], cell.points[None].astype(np.float64), 1, num_bins)[0]
-    return _BinnedRun(mean, bins[:, -1], moments(RL, fit_d, gain, ~np.isnan(fit_d)), step)
+    return _BinnedRun(mean, bins[:, -1], moments(form, fit_d, gain, ~np.isnan(fit_d)), step)
 
 
 def _fill_empty_bins(mean: dict[str, Array]) -> dict[str, Array]:

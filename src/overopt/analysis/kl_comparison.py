@@ -13,6 +13,7 @@ from overopt.analysis.group_curves import cells_by_group, pointwise_curve
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.cells import GROUP_KEYS
 from overopt.theory.form_fits import solve
+from overopt.theory.forms import BEST_OF_N
 
 Array = npt.NDArray[np.float64]
 
@@ -34,7 +35,7 @@ def kl_differences(
     positions = statistics.groups.index[statistics.groups["method"] == "best_of_n"]
     for column, (keys, cells) in zip(positions, cells_by_group(estimated), strict=True):
         curve = statistics.curves[column]
-        other = pointwise_curve(cells, statistics.resamples, config)
+        other = pointwise_curve(cells, statistics.resamples, config, BEST_OF_N)
         kl, kl_estimate = curve.sqrt_kl[0] ** 2, other.sqrt_kl[0] ** 2
         numbers = {
             "max_n": int(curve.points["n"].iloc[-1]),

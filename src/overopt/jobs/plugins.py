@@ -202,12 +202,18 @@ def _functions(module: str, entry: object) -> Iterator[str]:
 
 
 def _check_methods(
-    methods: Mapping[str, Any], new: Sequence[str], forms: Mapping[str, object]
+    methods: Mapping[str, Any], new: Sequence[str], forms: Mapping[str, Any]
 ) -> None:
+    """Refuse methods whose law is no form, or one that has not an alpha and a beta."""
     for name in new:
         form = methods[name].form
         if form not in forms:
             raise UserError(
                 f"Method {name!r}: form is {form!r}; expected one of {', '.join(forms)}, or "
                 "register_form before it"
+            )
+        if (number := forms[form].num_parameters) != 2:
+            raise UserError(
+                f"Method {name!r}: form {form!r} has {number} parameters; expected a form with "
+                "alpha and beta, since every curve is fitted by these two"
             )
