@@ -67,6 +67,7 @@ include: "workflow/rules/analysis.smk"
 include: "workflow/rules/forms.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/paper_comparison.smk"
+include: "workflow/rules/beyond.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
@@ -80,6 +81,7 @@ rule all:
     input:
         "<results>/claims.csv",
         "<results>/coefficients.csv",
+        "<results>/methods.csv",
         "<results>/feature_correlations.csv" if study.source.has_hidden_utility else [],
         rules.figures.output,
         rules.table_01.output,

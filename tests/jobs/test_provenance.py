@@ -401,6 +401,14 @@ DEPENDENCIES = {
     "paper_comparison": {"analysis.paper_comparison", "analysis.paper_values"}
     | {"analysis.sweeps"}
     | STATISTICS,
+    "compare_methods": {
+        *("predictions", "claims.evidence", "claims.significance", "claims.verdicts"),
+        *("analysis.scored_pool", "analysis.selection_curves", "analysis.methods_table"),
+        *("analysis.sweeps", "analysis.form_comparison", "analysis.held_out"),
+        *("theory.selection", "theory.ranks"),
+        *("theory.best_of_n", "theory.kl", "theory.pool_table", "config.variants"),
+    }
+    | STATISTICS,
     "figures": {"figures", "config.figures", "analysis.tables", "analysis.sweeps"} | STATISTICS,
     "table_01": {"config.figures", "figures.hyperparameters", "config.analysis"},
     "table_02": {
@@ -455,11 +463,11 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
             "theory.form_fits",
             {
                 *("fits", "forms", "claims", "paper_comparison", "figures", "gold_ceiling"),
-                *("report_tables", "report_run"),
+                *("report_tables", "report_run", "compare_methods"),
             },
         ),
         ("claims.rm_size", {"claims"}),
-        ("analysis.held_out", {"forms", "claims"}),
+        ("analysis.held_out", {"forms", "claims", "compare_methods"}),
         ("analysis.paper_values", {"paper_comparison"}),
         ("report.pages", {"report_tables", "report_run"}),
         ("methods.best_of_n.deep_curve", {"deep_best_of_n"}),
@@ -468,7 +476,10 @@ def test_a_script_depends_on_what_it_needs(script: str) -> None:
         ("data.bpe", {"file_demonstrations", "file_comparisons"}),
         ("reward_model.training", {"train_gold_rm", "train_proxy_rm"}),
         ("reward_model.temperature", {"train_proxy_rm"}),
-        ("theory.best_of_n", {"best_of_n", "deep_best_of_n", "claims", "gold_ceiling"}),
+        (
+            "theory.best_of_n",
+            {"best_of_n", "deep_best_of_n", "claims", "gold_ceiling", "compare_methods"},
+        ),
         ("config.grid", set()),
         ("policy.sft", {"train_language_model"}),
         (

@@ -25,6 +25,7 @@ from overopt.report.pages import (
     claims_page,
     coefficients_page,
     comparison_page,
+    methods_page,
     run_page,
 )
 from overopt.report.run_records import study_record
@@ -212,9 +213,29 @@ def test_pages_load_nothing(tmp_path: Path) -> None:
         claims_page(claims()),
         coefficients_page(coefficients(), peaks()),
         run_page(record),
+        methods_page(methods(), claims()),
     ):
         assert Tables(text).addresses == []
         assert "://" not in text
+
+
+def methods() -> pd.DataFrame:
+    table = peaks().assign(form="best_of_n")
+    for name in ("alpha", "beta", "peak_gold_change", "final_gold_change"):
+        table[[name, f"{name}_low", f"{name}_high"]] = [0.25, 0.125, 0.375]
+    better = table.assign(variant="mean_of_seeds")
+    return pd.concat([table, better, table.assign(method="quantilizer")])
+
+
+def test_methods_stand_by_themselves_with_their_changes() -> None:
+    text = methods_page(methods(), claims())
+    tables = Tables(text).rows
+    assert len(tables["methods-best_of_n"]) == 1 + 4
+    assert len(tables["methods-quantilizer"]) == 1 + 2
+    header, first = tables["methods-best_of_n"][:2]
+    assert "variant" in header and first[header.index("change")] == "+0.250 [0.125, 0.375]"
+    assert len(tables["predictions"]) == 1 + len(claims())
+    assert "source: 3.2" in text and "the paper's section" not in text
 
 
 def test_numbers_for_readers() -> None:

@@ -17,7 +17,7 @@ from overopt.theory.selection import (
     best_of_poisson_kl,
     best_of_poisson_weights,
     hedged_n,
-    initial_slope,
+    initial_slope_by_prompt,
     pessimistic_weights,
     quantilizer_kl,
     quantilizer_weights,
@@ -86,7 +86,7 @@ def test_best_of_poisson_is_within_a_thousandth_of_the_tilt() -> None:
     u = (np.arange(200_000) + 0.5) / 200_000
     weights = best_of_poisson_weights(u[None], 3.0)
     mean = (weights * u).sum()
-    low, high = 0.0, 50.0
+    low, high, s = 0.0, 50.0, 0.0
     for _ in range(60):
         s = (low + high) / 2
         low, high = (s, high) if (tilted_weights(u[None], s) * u).sum() < mean else (low, s)
@@ -110,7 +110,7 @@ def test_pessimistic_weights_maximize_proxy_minus_chi_squared(b: float) -> None:
     for scores, found in zip(POOL, pessimistic_weights(POOL, b), strict=True):
         size = len(scores)
 
-        def loss(weights, scores=scores, size=size) -> float:
+        def loss(weights: np.ndarray, scores: np.ndarray = scores, size: int = size) -> float:
             return -(weights @ scores) + b / 2 * (size * (weights**2).sum() - 1)
 
         best = minimize(
@@ -161,7 +161,7 @@ def test_the_initial_slope_is_that_of_the_curve() -> None:
     rng = np.random.default_rng(3)
     proxy = rng.normal(size=(200, 4000))
     gold = 0.6 * proxy + 0.8 * rng.normal(size=proxy.shape)
-    assert initial_slope(proxy, gold) == pytest.approx(1.277 * 0.6, abs=0.01)
+    assert initial_slope_by_prompt(proxy, gold).mean() == pytest.approx(1.277 * 0.6, abs=0.01)
 
 
 def test_dials_out_of_range_are_refused() -> None:

@@ -154,7 +154,7 @@ def table(browser: webdriver.Chrome, name: str) -> list[list[str]]:
 def test_the_menu_reads_from_claims_to_tables(browser: webdriver.Chrome) -> None:
     names = menu(browser)
     assert names[:3] == ["Claims", "Coefficients", "Figures of section 1: overview"]
-    assert names[-3:] == ["Figures on fits and proxies", "Run", "Tables"]
+    assert names[-3:] == ["Methods", "Run", "Tables"]
     assert "study test" in browser.find_element(By.CSS_SELECTOR, "#app .prose").text
 
 

@@ -4,10 +4,10 @@ The report's own pages: claims with their verdicts, the run, and the tables of n
 `snakemake --report FILE.html` puts them, and the figures, into one file that needs no network.
 
 INPUTS
-    claims.csv, coefficients.csv, peaks.csv, paper_comparison.csv
+    claims.csv, coefficients.csv, peaks.csv, paper_comparison.csv, methods.csv, predictions.csv
     the run records of all jobs
 OUTPUTS
-    report/claims.html, run.html, coefficients.html, comparison.html
+    report/claims.html, run.html, coefficients.html, comparison.html, methods.html
 STEPS
     report_tables   the tables as pages
     report_run      settings, provenance and cost from the run records
@@ -22,7 +22,7 @@ REPORT_TEMPLATES = "".join(
 )
 REPORT_PAGES = beside(
     "<results>/report",
-    ["claims.html", "run.html", "coefficients.html", "comparison.html"],
+    ["claims.html", "run.html", "coefficients.html", "comparison.html", "methods.html"],
 )
 
 
@@ -32,6 +32,8 @@ rule report_tables:
         coefficients="<results>/coefficients.csv",
         peaks="<results>/peaks.csv",
         comparison="<results>/paper_comparison.csv",
+        methods="<results>/methods.csv",
+        predictions="<results>/predictions.csv",
     output:
         claims=report(
             "<results>/report/claims.html",
@@ -51,6 +53,12 @@ rule report_tables:
             category="Coefficients",
             labels={"page": "This run beside the paper"},
         ),
+        methods=report(
+            "<results>/report/methods.html",
+            caption="../report/methods.rst",
+            category="Methods",
+            labels={"page": "Every method, and predictions beyond the paper"},
+        ),
         record="<results>/report/tables_record.json",
     log:
         "<results>/logs/report_tables.log",
@@ -66,7 +74,9 @@ rule report_tables:
         "python {REPO:q}/workflow/scripts/report_tables.py"
         " --config {params.config:q} --code {params.code}"
         " --claims {input.claims:q} --coefficients {input.coefficients:q} --peaks {input.peaks:q}"
-        " --comparison {input.comparison:q} --claims-page {output.claims:q}"
+        " --comparison {input.comparison:q} --methods {input.methods:q}"
+        " --predictions {input.predictions:q} --methods-page {output.methods:q}"
+        " --claims-page {output.claims:q}"
         " --coefficients-page {output.coefficients:q} --comparison-page {output.comparison:q}"
         " --record {output.record:q} > {log:q} 2>&1"
 

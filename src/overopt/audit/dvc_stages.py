@@ -42,6 +42,8 @@ TABLES = (
     "gold_ceiling",
     "claims",
     "paper_comparison",
+    "methods",
+    "predictions",
 )
 
 HEADER = """\

@@ -171,6 +171,12 @@ def decide(
     ]
 
 
+def summary(table: pd.DataFrame) -> str:
+    """Number of claims per verdict, in words."""
+    counts: dict[str, int] = table["verdict"].value_counts().to_dict()
+    return f"{len(table)} claims: " + ", ".join(f"{n} {name}" for name, n in counts.items())
+
+
 def _test(claim: Claim, evidence: Evidence) -> _Judged:
     try:
         finding = claim.test(evidence)

@@ -33,3 +33,9 @@ class AnalysisSettings(StrictModel):
     )
     analysis: AnalysisConfig
     seed: NonNegativeInt
+
+
+class ComparisonSettings(AnalysisSettings):
+    """One job: compare all methods, and judge predictions on them."""
+
+    max_n: PositiveInt = Field(description="Largest n of best-of-n.")

@@ -104,6 +104,14 @@ register_method(
 )
 # The distribution of highest proxy score at each KL: PPO's ideal, computed from a pool.
 register_method(Method("tilted", "tilted", "rl", "step", is_binned=True, in_sweeps=False))
+# Other weightings of a pool than best-of-n: the rules of `overopt.theory.selection`.
+for _name, _label in (
+    ("soft_best_of_n", "soft best-of-n"),
+    ("best_of_poisson", "best-of-Poisson"),
+    ("pessimistic", "pessimistic best-of-n"),
+    ("quantilizer", "quantilizer"),
+):
+    register_method(Method(_name, _label, "best_of_n", "step", is_binned=False, in_sweeps=False))
 
 
 def sweep_methods() -> list[str]:

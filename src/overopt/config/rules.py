@@ -46,6 +46,7 @@ RULES = {
     "forms": Rule(ANALYSIS, ("forms.py",)),
     "claims": Rule(ANALYSIS, ("claims.py",)),
     "paper_comparison": Rule(ANALYSIS, ("paper_comparison.py",)),
+    "compare_methods": Rule(ANALYSIS, ("compare_methods.py",)),
     "figures": Rule(ANALYSIS, ("figures.py",)),
     "table_01": Rule(ANALYSIS, ("table_01.py",)),
     "table_02": Rule(ANALYSIS, ("table_02.py",)),

@@ -114,6 +114,36 @@ def comparison_page(comparison: pd.DataFrame) -> str:
     return page("This run beside the paper", *parts)
 
 
+def methods_page(methods: pd.DataFrame, predictions: pd.DataFrame) -> str:
+    """Every method and mitigation beside the plain cell, and predictions on them.
+
+    `methods` is `overopt.analysis.methods_table`, `predictions` one row a prediction.
+    """
+    parts = [
+        paragraph(
+            "Predictions on what the paper does not show, written down with their margins before "
+            "the runs that decide them, and decided together, apart from the paper's claims."
+        ),
+        table(
+            ["prediction", "what is predicted", "verdict", "this run", "what was found"],
+            [
+                _claim_row(row, of="its source's", place="source")
+                for row in predictions.to_dict("records")
+            ],
+            "predictions",
+        ),
+        heading("Every method beside the plain cell"),
+        paragraph(
+            "Change: to plain best-of-n of the same reward model, paired in pool, prompts and "
+            "seeds; of RL methods, to plain PPO. Selection rules and ensembles of seeds weight one "
+            "pool and train nothing. The ends of curves lie at KLs of their own. " + MEANING
+        ),
+    ]
+    for method, cells in _by_method(methods):
+        parts += [heading(METHODS[method].title), _methods_table(cells, method)]
+    return page("Methods beyond the paper", *parts)
+
+
 def run_page(record: Record) -> str:
     """What was run, when, by which code and at what cost (`overopt.report.run_records`)."""
     cells = ", ".join(f"{count} of {name}" for name, count in record["cells"].items())
@@ -155,24 +185,26 @@ def run_page(record: Record) -> str:
     )
 
 
-def _claim_row(row: dict[Any, Any]) -> list[Cell]:
+def _claim_row(
+    row: dict[Any, Any], of: str = "the paper's", place: str = "the paper's section"
+) -> list[Cell]:
     return [
         text_cell(row["id"]),
         text_cell(row["title"]),
         Cell(_badge(row["verdict"])),
         interval_cell(row["estimate"], row["low"], row["high"], sign=True),
-        Cell(_unfolding(row)),
+        Cell(_unfolding(row, of, place)),
     ]
 
 
-def _unfolding(row: dict[Any, Any]) -> str:
+def _unfolding(row: dict[Any, Any], of: str, place: str) -> str:
     """What was found on one claim, folded behind the word "details"."""
     p_values = [number_cell(row[name], 2).html for name in ("p_support", "p_contradict")]
     facts = {
         "the number": text_cell(row["statistic"]).html,
         "p for, p against": ", ".join(filter(None, p_values)),
-        "the paper's value": text_cell(row["paper_value"]).html,
-        "the paper's section": text_cell(row["section"]).html,
+        f"{of} value": text_cell(row["paper_value"]).html,
+        place: text_cell(row["section"]).html,
     }
     lines = "".join(f"<br>{name}: {value}" for name, value in facts.items() if value)
     sentence = html.escape(str(row["sentence"]))
@@ -211,6 +243,20 @@ def _fits_table(fits: pd.DataFrame, form: str) -> str:
         *((header, [number_cell(v) for v in fits[name]]) for name, header in counts.items()),
     ]
     return _cells_table(fits, columns, f"coefficients-{form}")
+
+
+def _methods_table(cells: pd.DataFrame, method: str) -> str:
+    columns = [
+        ("alpha", _intervals(cells, "alpha")),
+        ("beta", _intervals(cells, "beta")),
+        ("gold at peak", _intervals(cells, "peak_gold", sign=True)),
+        ("change", _intervals(cells, "peak_gold_change", sign=True)),
+        ("KL at peak", _intervals(cells, "kl_at_peak")),
+        ("gold at the end", _intervals(cells, "final_gold", sign=True)),
+        ("change", _intervals(cells, "final_gold_change", sign=True)),
+        ("KL at the end", [number_cell(value) for value in cells["final_kl"]]),
+    ]
+    return _cells_table(cells, columns, f"methods-{method}")
 
 
 def _peaks_table(peaks: pd.DataFrame, method: str) -> str:

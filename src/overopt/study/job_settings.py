@@ -7,7 +7,7 @@ Snakemake compares them as JSON (`as_param`) and reruns a job whose settings hav
 import json
 from collections.abc import Sequence
 
-from overopt.config.analysis import AnalysisSettings
+from overopt.config.analysis import AnalysisSettings, ComparisonSettings
 from overopt.config.best_of_n import BestOfNSettings, PoolScoreSettings, PoolSettings
 from overopt.config.cells import ProxyRM, Run
 from overopt.config.data import (
@@ -252,6 +252,11 @@ def analysis_settings(study: Study) -> AnalysisSettings:
         analysis=study.analysis,
         seed=_seed(study, "analysis"),
     )
+
+
+def comparison_settings(study: Study) -> ComparisonSettings:
+    """Settings of the comparison of all methods; the statistics of the fits, with their seed."""
+    return ComparisonSettings(**dict(analysis_settings(study)), max_n=study.best_of_n.max_n)
 
 
 def method_settings(study: Study, run: Run) -> MethodSettings:

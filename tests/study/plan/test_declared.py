@@ -40,6 +40,7 @@ PEAKS = {
     "forms": 253,
     "claims": 308,
     "paper_comparison": 270,
+    "compare_methods": 442,
     "feature_correlations": 254,
     "figures": 322,
     "table_01": 120,

@@ -10,6 +10,7 @@ analysis, which run no model, take a base and a time per curve and replicate of 
 from collections.abc import Callable
 from dataclasses import replace
 
+from overopt.analysis.sweeps import runs_over
 from overopt.config.compute import ComputeConfig
 from overopt.config.data import EmbeddedDataConfig
 from overopt.study.plan import host_memory
@@ -305,6 +306,14 @@ def paper_comparison(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
     return Cost(_START + 5e-6 * num_replicates(study), _bootstrap_memory(study))
 
 
+def compare_methods(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
+    """Rules and ensembles on the pool, with their bootstrap; a weighting of it costs most."""
+    proxies = runs_over(study.main_best_of_n_runs(), main_policy=study.main_policy)
+    num_scores = pool_texts(study).number * len(proxies)
+    memory_mb = host_memory.of_pool_table(study, 225, 2.5e-3)
+    return Cost(1.7 + 1.6e-5 * num_scores, memory_mb)
+
+
 def figures(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
     """Cost of drawing all figures."""
     memory_mb = host_memory.rounded(350 + 0.75 * num_curves(study))
@@ -379,6 +388,7 @@ COSTS: dict[str, CostOfJob] = {
     "forms": forms,
     "claims": claims,
     "paper_comparison": paper_comparison,
+    "compare_methods": compare_methods,
     "figures": figures,
     "table_01": table_01,
     "table_02": table_02,

@@ -150,8 +150,10 @@ def _analysis(study: Study, job: JobOf) -> Iterator[PlannedJob]:
     yield job("fits", needs=[_curve(_rule(run), run) for run in runs])
     for rule in ("forms", "claims", "paper_comparison"):
         yield job(rule, needs=["fits"])
+    runs_of_main = [_curve("best_of_n", run) for run in study.main_best_of_n_runs()]
+    yield job("compare_methods", needs=[main, "fits", *runs_of_main])
     yield job("figures", needs=["fits", "forms", "gold_ceiling", "paper_comparison"])
     yield job("table_01")
     yield job("table_02", needs=[main])
     yield job("report_run", needs=["claims"])
-    yield job("report_tables", needs=["claims", "paper_comparison"])
+    yield job("report_tables", needs=["claims", "paper_comparison", "compare_methods"])

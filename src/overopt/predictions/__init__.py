@@ -1,0 +1,1 @@
+"""Predictions on what the paper does not show: selection rules, mitigations, optimizers."""
