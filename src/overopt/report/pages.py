@@ -121,8 +121,8 @@ def methods_page(methods: pd.DataFrame, predictions: pd.DataFrame) -> str:
     """
     parts = [
         paragraph(
-            "Predictions on what the paper does not show, written down with their margins before "
-            "the runs that decide them, and decided together, apart from the paper's claims."
+            "Predictions on what the paper does not show, with the margins of their sources. They "
+            "are decided together, apart from the paper's claims."
         ),
         table(
             ["prediction", "what is predicted", "verdict", "this run", "what was found"],
