@@ -198,7 +198,6 @@ TRAINING = {
     *(
         "models.training.loop",
         "models.training.adamw",
-        "models.training.flat_parameters",
         "models.training.state",
         "randomness",
         "config.compute",

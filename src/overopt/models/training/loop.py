@@ -21,7 +21,6 @@ from overopt.jobs.processes import Processes
 from overopt.models.device import to_device
 from overopt.models.training.accelerator import accelerator_of, prepared, recompute_activations
 from overopt.models.training.adamw import AdamW, ParameterGroup
-from overopt.models.training.flat_parameters import FlatParameters
 from overopt.models.training.state import TrainingState
 
 WARMUP_SHARE = 0.05
@@ -124,10 +123,7 @@ def train(
     # for scaled fp16 gradients, cost a small model's step as much again as the arithmetic.
     wrapped = prepared(accelerator, loss)
     wrapped.train()
-    # After accelerate, which may move the parameters.
-    flat = FlatParameters(trained) if FlatParameters.suits(trained, accelerator.device) else None
-    stepped = trained if flat is None else [flat.vector]
-    group = ParameterGroup(stepped, learning_rate)
+    group = ParameterGroup(trained, learning_rate)
     optimizer = AdamW([group], betas=ADAM_BETAS, weight_decay=WEIGHT_DECAY)
 
     def loss_with_gradient(rows: np.ndarray) -> torch.Tensor:
@@ -154,9 +150,7 @@ def train(
         group.learning_rate = learning_rate_at(step, len(batches), learning_rate)
         loss.zero_grad(set_to_none=True)
         batch_loss = loss_with_gradient(batches[step])
-        if flat is not None:
-            flat.gather_gradients()
-        torch.nn.utils.clip_grad_norm_(stepped, MAX_GRADIENT_NORM)
+        torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
         optimizer.step()
         losses.append(batch_loss.item())
         if not math.isfinite(losses[-1]):
@@ -168,8 +162,6 @@ def train(
             print(f"step {step + 1}/{len(batches)}: loss {np.mean(losses[-50:]):.4f}", flush=True)
         if state.is_due():
             state.save(loss, optimizer, {"step": step + 1, "losses": losses})
-    if flat is not None:
-        flat.release()
     loss.eval()
     return np.array(losses)
 
