@@ -258,11 +258,23 @@ RESPONSE = SimpleNamespace(headers={}, request=None)
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (errors.GatedRepoError("x", response=RESPONSE), "Accept the terms on"),
-        (errors.RepositoryNotFoundError("x", response=RESPONSE), "has no such repository"),
-        (errors.RevisionNotFoundError("x", response=RESPONSE), "has no such revision"),
-        (errors.LocalEntryNotFoundError("x"), "the hub cannot be reached from here. Run `hf down"),
-        (errors.OfflineModeIsEnabled("x"), "the hub cannot be reached from here"),
+        (
+            errors.GatedRepoError("x", response=RESPONSE),
+            "is gated; .* https://huggingface.co/a/b,",
+        ),
+        (
+            errors.RepositoryNotFoundError("x", response=RESPONSE),
+            "the hub has no model of this",
+        ),
+        (
+            errors.RevisionNotFoundError("x", response=RESPONSE),
+            "has no revision 0{40}; take .*/a/b/com",
+        ),
+        (
+            errors.LocalEntryNotFoundError("x"),
+            r"reached \(x\).* download a/b --rev.* as checkpoint",
+        ),
+        (errors.OfflineModeIsEnabled("x"), r"cannot be reached \(HF_HUB_OFFLINE is set\)"),
         (ValueError("strange\nthing"), r"cannot be fetched \(strange thing\)"),
     ],
 )

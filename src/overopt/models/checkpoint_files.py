@@ -10,14 +10,13 @@ that it finds beside a model, whatever the model.
 import json
 from pathlib import Path
 
-from overopt.errors import UserError
+from overopt.errors import UserError, in_one_line
 
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
 ADAPTER = "adapter_config.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _SETTINGS = ("config.json", "tokenizer_config.json")
-_LONGEST_CAUSE = 200
 
 
 def require_weights(folder: Path) -> None:
@@ -72,9 +71,3 @@ def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(folder / name, "pt") as tensors:
             shapes |= {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}
     return shapes
-
-
-def in_one_line(error: Exception) -> str:
-    """What a library says of a broken file, short and without line breaks."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return text if len(text) <= _LONGEST_CAUSE else f"{text[: _LONGEST_CAUSE - 3]}..."

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from overopt.errors import UserError
-from overopt.models.checkpoint_files import in_one_line
+from overopt.errors import UserError, in_one_line
 from overopt.models.tokens import check_folder
 
 if TYPE_CHECKING:

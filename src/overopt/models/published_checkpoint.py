@@ -17,15 +17,16 @@ from transformers import (
 )
 
 from overopt.config.model import CheckpointSettings
-from overopt.errors import UserError
+from overopt.errors import UserError, in_one_line
+from overopt.jobs.hub_fetch import fetched
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
-from overopt.models.checkpoint_files import WEIGHTS, in_one_line
+from overopt.models.checkpoint_files import WEIGHTS
 from overopt.models.pipeline import PROBES, logits_of, read_own_tokenizer, require_same_encodings
 from overopt.models.tokens import PAD_TOKEN, TOKENIZER_FILES, read_tokenizer
 from overopt.models.transformers_models import load_checkpoint, save_transformers_model
 
-WANTED = ("*.json", "*.safetensors", "*.jinja")
+WANTED = ["*.json", "*.safetensors", "*.jinja"]
 """What is fetched of a repository: no pickles, no code."""
 AUTO_CLASSES = {
     "language_model": AutoModelForCausalLM,
@@ -156,42 +157,5 @@ def _empty_rows(model: PreTrainedModel, first: int) -> None:
 
 def _fetched(settings: CheckpointSettings) -> Path:
     """The folder of the hub's cache that holds this revision."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(
-            snapshot_download(
-                settings.checkpoint, revision=settings.revision, allow_patterns=list(WANTED)
-            )
-        )
-    # Each has a message of the library's own, for programmers.
-    except Exception as error:
-        raise UserError(_why_not_fetched(settings, error)) from error
-
-
-def _why_not_fetched(settings: CheckpointSettings, error: Exception) -> str:
-    from huggingface_hub import errors
-
-    name = f"{settings.checkpoint} at revision {settings.revision}"
-    by_hand = (
-        f"`hf download {settings.checkpoint} --revision {settings.revision} --local-dir FOLDER`"
-    )
-    if isinstance(error, errors.GatedRepoError):
-        return (
-            f"{name}: its owner gives access on request. Accept the terms on "
-            f"https://huggingface.co/{settings.checkpoint}, log in with `hf auth login`, and run "
-            "the same command again"
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"{name}: the hub has no such repository, or it is private. Check the name, or log in "
-            "with `hf auth login`"
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"{name}: the repository has no such revision. Take a commit from its history"
-    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled | OSError):
-        return (
-            f"{name}: the hub cannot be reached from here. Run {by_hand} where there is a network, "
-            "and give that folder as checkpoint, without a revision"
-        )
-    return f"{name}: cannot be fetched ({in_one_line(error)}). Try {by_hand}"
+    name, revision = settings.checkpoint, settings.revision
+    return fetched(name, revision, "model", named=name, key="checkpoint", patterns=WANTED)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from overopt.errors import UserError
-from overopt.models.checkpoint_files import in_one_line, refuse_own_code
+from overopt.errors import UserError, in_one_line
+from overopt.models.checkpoint_files import refuse_own_code
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,9 @@ from transformers import (
     PreTrainedModel,
 )
 
-from overopt.errors import UserError
+from overopt.errors import UserError, in_one_line
 from overopt.models.architecture import backbone_of, score_head, vocabulary_logits, vocabulary_size
-from overopt.models.checkpoint_files import WEIGHTS, in_one_line, refuse_own_code, require_weights
+from overopt.models.checkpoint_files import WEIGHTS, refuse_own_code, require_weights
 from overopt.models.gpt2 import GPT2Model, GPT2Policy, gpt2_config
 from overopt.models.surplus_weights import require_same_weights
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from overopt.config.chat_format import ChatFormat
 from overopt.data.dialogue import Message, conversation_of
-from overopt.errors import UserError
-from overopt.models.checkpoint_files import in_one_line
+from overopt.errors import UserError, in_one_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -18,8 +18,7 @@ from typing import Any, cast
 
 import yaml
 
-from overopt.errors import UserError
-from overopt.models.checkpoint_files import in_one_line
+from overopt.errors import UserError, in_one_line
 from overopt.study.faults import MAX_VALUES
 from overopt.study.study import named_plugins, read_study
 from overopt.terminal import show_any_character

@@ -26,6 +26,7 @@ from overopt.data.hub.local_files import CARDS, MAX_FILES, files_of
 from overopt.data.hub.readers import Row, Unusable
 from overopt.data.hub.tables import rows_of_file
 from overopt.errors import UserError
+from overopt.jobs.hub_fetch import fetched
 
 MAX_SHOWN = 8
 NUM_LOOKED_AT = 100
@@ -39,10 +40,6 @@ _SERVED = {
     *("on_mixed_types", "parse_agent_traces", "data_files", "data_dir"),
     *("name", "version", "description"),
 }
-_BY_HAND = (
-    "`hf download {dataset} --repo-type dataset --revision {revision} --local-dir FOLDER` on a "
-    "machine with network, and give FOLDER as data.{key}.dataset, without revision"
-)
 
 
 def read_rows(key: str, config: HubDatasetConfig) -> tuple[list[str], Iterator[Row | Unusable]]:
@@ -56,59 +53,22 @@ def read_rows(key: str, config: HubDatasetConfig) -> tuple[list[str], Iterator[R
     UserError: the data set cannot be fetched or read, at once or while its rows are read; the
     message says what to do.
     """
-    folder = Path(config.dataset) if config.revision is None else _fetched(key, config)
-    name = f"data.{key}: {config.dataset}"
+    name, folder = f"data.{key}: {config.dataset}", Path(config.dataset)
+    if config.revision is not None:
+        folder = fetched(
+            config.dataset,
+            config.revision,
+            "dataset",
+            named=name,
+            key=f"data.{key}.dataset",
+            patterns=[f"{config.data_dir}/**", *CARDS] if config.data_dir else None,
+        )
     rows = _with_faults_in_words(name, _stream(name, folder, config))
     first = list(islice(rows, NUM_LOOKED_AT))
     if not first:
         raise UserError(f"{name}: the split {config.split!r} has no rows; name another split")
     columns = dict.fromkeys(chain.from_iterable(row for row in first if isinstance(row, Mapping)))
     return list(columns), chain(first, rows)
-
-
-def _fetched(key: str, config: HubDatasetConfig) -> Path:
-    """The folder of the hub's cache that holds the data set at its revision."""
-    # Imported here: it takes a second that nobody need pay who reads a local folder.
-    from huggingface_hub import errors, snapshot_download
-
-    dataset, revision = config.dataset, config.revision
-    name, page = f"data.{key}: {dataset}", f"https://huggingface.co/datasets/{dataset}"
-    by_hand = _BY_HAND.format(dataset=dataset, revision=revision, key=key)
-    patterns = [f"{config.data_dir}/**", *CARDS] if config.data_dir else None
-    try:
-        folder = snapshot_download(
-            dataset, repo_type="dataset", revision=revision, allow_patterns=patterns
-        )
-    except errors.GatedRepoError as error:
-        raise UserError(
-            f"{name}: is gated; accept its terms at {page}, log in with `hf auth login`, and run "
-            "the same command again"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise UserError(
-            f"{name}: has no revision {revision}; take a commit from {page}/commits/main"
-        ) from error
-    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-        raise UserError(
-            f"{name}: the hub has no data set of this name, or it is private; correct the name, or "
-            "log in with `hf auth login`"
-        ) from error
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
-        cause = error.__cause__ or error
-        is_offline = isinstance(cause, errors.OfflineModeIsEnabled)
-        reason = "HF_HUB_OFFLINE is set" if is_offline else _first_line(cause)
-        raise UserError(
-            f"{name}: is not in the hub's cache on this machine, and the hub cannot be reached "
-            f"({reason}). Connect this machine, or run {by_hand}"
-        ) from error
-    except (
-        errors.HTTPError,  # pyright: ignore[reportPrivateImportUsage]  of whichever httpx it uses
-        OSError,
-    ) as error:
-        raise UserError(
-            f"{name}: cannot be fetched ({_first_line(error)}). Try again later, or run {by_hand}"
-        ) from error
-    return Path(folder)
 
 
 def _stream(name: str, folder: Path, config: HubDatasetConfig) -> Iterator[Row | Unusable]:
