@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from audit_example import flip, overopt
 from overopt.models.tokens import load_tokenizer
 from published_models import chat_reward_model, pythia
+from remote_servers import Remote
+from version_example import as_git_repository, clone, commit, run
 from workflow_example import ROOT, copy_of_repository, snakemake
 
 pytestmark = pytest.mark.slow
@@ -109,3 +112,45 @@ def test_published_models_and_data_run_through_the_same_rules(tmp_path: Path) ->
     assert gold["architectures"] == ["LlamaForSequenceClassification"]
     done = snakemake(folder, "-n", target, config="published.yaml")
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_dvc_notices_changed_weights_and_a_clone_of_a_checkpoint_study_is_whole(
+    tmp_path: Path,
+) -> None:
+    """As docs/versions.md says: the folder is in the repository, and DVC keeps it."""
+    folder = copy_of_repository(tmp_path / "study")
+    as_git_repository(folder, "config/test.yaml")
+    texts = write_hh_rlhf(folder / "dialogues")
+    pythia(folder / "checkpoints/my model", texts)
+    chat_reward_model(folder / "checkpoints/reward-model", texts[:20])
+    config = with_small_counts(swapped_paths(tmp_path))
+    config["data"]["comparisons"] = {"dataset": "dialogues"}
+    config["gold_rm"]["checkpoint"] = "checkpoints/reward-model"
+    config["keep"]["checkpoints"] = True
+    for model in [*config["policies"].values(), *config["proxy_sizes"].values()]:
+        model["checkpoint"] = "checkpoints/my model"
+    (folder / "config/mine.yaml").write_text(yaml.safe_dump(config))
+    run(folder, "python", "-m", "overopt.audit.dvc_stages", "config/mine.yaml")
+    storage = Remote(str(tmp_path / "storage"))
+    storage.use_in(folder)
+    run(folder, "dvc", "add", "checkpoints/my model", "checkpoints/reward-model", "dialogues")
+    commit(folder, "The study")
+    stages = ["paper-data", "paper-checkpoints", "paper-policies"]
+    run(folder, "dvc", "repro", *stages)
+    commit(folder, "Record the policies")
+    run(folder, "dvc", "push")
+
+    other = clone(folder, tmp_path / "clone")
+    run(other, "dvc", "pull", "--allow-missing")  # stages that were not run
+    assert "up to date" in run(other, "dvc", "status", *stages)
+    code, told = overopt(other, "audit", "--study", "paper")
+    assert code == 0, told
+
+    weights = sorted((folder / "checkpoints/my model").glob("*.safetensors"))
+    flip(weights[0], -1)
+    status = run(folder, "dvc", "status", *stages)
+    stale = r"^paper-checkpoints:\n.*modified: +checkpoints/my model$"
+    assert re.search(stale, status, re.DOTALL | re.MULTILINE), status
+    assert "Running stage 'paper-checkpoints'" in run(folder, "dvc", "repro", "--dry", *stages)
+    planned = snakemake(folder, "-n", "policies", "--quiet", config="config/mine.yaml").stdout
+    assert re.search(r"^published_checkpoint +1$", planned, flags=re.MULTILINE)
