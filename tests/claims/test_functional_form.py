@@ -67,7 +67,7 @@ def test_claims_on_the_same_curves_share_one_comparison(monkeypatch: pytest.Monk
     monkeypatch.setattr(fitted_forms, "compare_forms", counting)
     _verdicts(_quadratic, _log, _quadratic)
     assert len(compared) > 2
-    assert len(compared) == len(set(compared)) + 1  # best-of-n again, of the deep curves
+    assert len(compared) == len(set(compared)) + 1  # best-of-n again, of the large-n curves
 
 
 def test_other_laws_contradict_them():

@@ -67,7 +67,7 @@ def all_curves(rng: np.random.Generator, num_prompts: int = 24) -> pd.DataFrame:
 
 
 def deep_curves(rng: np.random.Generator, num_prompts: int = 12) -> pd.DataFrame:
-    """Raw curves of deep best-of-n: the forms of `study_curves`, to n = 60,000."""
+    """Raw curves of large-n best-of-n: the forms of `study_curves`, to n = 60,000."""
     ns = np.array(default_ns(60_000))
     curves = study_curves(
         rng, seeds=SEEDS, num_prompts=num_prompts, methods=("best_of_n",), sizes=("s1", "s4")

@@ -65,7 +65,7 @@ class Reinforce(Algorithm):
 
     def schedule(self, step: int) -> Schedule:
         """One step a rollout."""
-        return Schedule(num_passes=1, num_mini_batches=1, learning_rates=[self._learning_rate])
+        return Schedule(num_epochs=1, num_mini_batches=1, learning_rates=[self._learning_rate])
 
     def finish(self, rollout: Rollout) -> dict[str, torch.Tensor]:
         """Scores less the mean of the responses to the same prompt."""

@@ -271,6 +271,7 @@ DEPENDENCIES = {
     "file_demonstrations": FILES_OF_THE_USER,
     "file_comparisons": FILES_OF_THE_USER,
     "hub_data": {
+        "jobs.hub_fetch",
         *("data.hub.tables", "data.file_kinds", "data.json_rows"),
         *(
             "data.hub.prepare",
@@ -288,7 +289,9 @@ DEPENDENCIES = {
         *("reward_model.proxy", "reward_model.temperature"),
         *REWARD_MODEL | SCORING | MODEL | TRAINING,
     },
-    "published_checkpoint": {"models.published_checkpoint", "models.pipeline", "config.model"}
+    "published_checkpoint": {
+        *("models.published_checkpoint", "models.pipeline", "config.model", "jobs.hub_fetch"),
+    }
     | MODEL - {"models.loading"},
     "published_gold_rm": {
         "reward_model.fixed_template",

@@ -60,7 +60,7 @@ def test_power_form_contains_both_laws():
 def test_gamma_is_the_best_of_a_fine_search():
     rng = np.random.default_rng(1)
     scores = TRUTH["rl"] + rng.normal(0, 0.05, (5, D.shape[1]))
-    # distances that differ between versions take the general path
+    # distances that differ between replicates take the general path
     d = D * np.linspace(0.9, 1.1, 5)[:, None]
     found = fit_form(POWER, d, scores, 1.0)
     for row in range(5):
@@ -152,7 +152,7 @@ def test_a_new_form_is_fitted_like_the_others():
         (_root_form(bend=lambda d, gamma: d + 1), "0 at d = 0"),
         (_root_form(bend=lambda d, gamma: 2 * d), "multiple of d"),
         (_root_form(num_parameters=1), "multiple of d"),
-        (_root_form(peak=lambda fit: 3.0), "one place for each version"),
+        (_root_form(peak=lambda fit: 3.0), "one place for each replicate"),
     ],
 )
 def test_a_form_that_cannot_work_is_refused(form: Form, message: str):

@@ -85,7 +85,7 @@ def test_members_of_an_ensemble_differ_and_are_results(study: Path) -> None:
 def test_an_edit_of_a_plugin_makes_the_jobs_that_use_it_stale(study: Path) -> None:
     assert "Nothing to be done" in planned(study)
     module = study / "my_study" / "reinforce.py"
-    module.write_text(module.read_text().replace("num_passes=1", "num_passes=2"))
+    module.write_text(module.read_text().replace("num_epochs=1", "num_epochs=2"))
     text = planned(study)
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE)}
     # Of four variants one is of the same plugin: its training and its best-of-n.

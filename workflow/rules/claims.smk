@@ -2,7 +2,7 @@
 The paper's claims, each with a verdict (Gao et al. 2022, all sections).
 
 INPUTS
-    analysis/   curves in common units, deep and tilted ones, the proxy RMs' metrics
+    analysis/   curves in common units, large-n and tilted ones, the proxy RMs' metrics
 OUTPUTS
     claims.csv  one row a claim: verdict, statistic, interval, the paper's value, a sentence
 STEPS

@@ -1,5 +1,5 @@
 """
-Deep best-of-n: does the law fitted to n <= 1,000 predict n = 60,000? (section 3.1)
+Large-n best-of-n: does the law fitted to n <= 1,000 predict n = 60,000? (section 3.1)
 
 INPUTS
     data/prompts.parquet, policies/, gold_rm/, proxy_rms/

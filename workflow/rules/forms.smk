@@ -2,7 +2,7 @@
 Rival functional forms and their extrapolation (Gao et al. 2022, section 3.1, appendix B).
 
 INPUTS
-    analysis/   curves in common units; deep best-of-n curves (no rows without a deep sweep)
+    analysis/   curves in common units; large-n best-of-n curves (no rows without such a sweep)
 OUTPUTS
     forms.csv          every form on every curve: parameters, errors, peaks
     extrapolation.csv  what each form says at points it was not fitted to

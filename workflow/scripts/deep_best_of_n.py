@@ -1,4 +1,4 @@
-"""Score a deep pool by one proxy RM, the best of it by gold, and estimate the deep curve.
+"""Score a larger pool by one proxy RM, the best of it by gold, and estimate the curve to large n.
 
 python workflow/scripts/deep_best_of_n.py --config '{...}' --pool deep_pool.safetensors
     --tokenizer POLICY/tokenizer.json --gold-rm GOLD/model.safetensors

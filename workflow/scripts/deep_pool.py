@@ -1,4 +1,4 @@
-"""Draw the deep pool of one policy.
+"""Draw the larger pool of one policy.
 
 python workflow/scripts/deep_pool.py --config '{...}' --prompts prompts.parquet
     --policy POLICY/model.safetensors --pool OUT.safetensors --record OUT.json

@@ -37,7 +37,7 @@ def fit_curves(
     """Fit all curves of a study and write every table.
 
     Into `tables_dir`: curves.parquet (per prompt, raw and recalibrated), deep_curves.parquet and
-    tilted_curves.parquet (the same, of deep best-of-n and of tilted policies; without rows where
+    tilted_curves.parquet (the same, of large-n best-of-n and of tilted policies; without rows where
     there are none), binned_curves.csv, trend_lines.csv, proxy_rms.csv. Into `coefficients_dir`:
     coefficients.csv, peaks.csv, differences.csv, trends.csv and summary.json.
     """

@@ -99,8 +99,8 @@ def compare_forms(
         `max_fit_kl` limits the fits of PPO.
 
     """
-    num_versions, num_curves = initial.shape
-    shape = (num_versions, num_curves, len(predictors()))
+    num_replicates, num_curves = initial.shape
+    shape = (num_replicates, num_curves, len(predictors()))
     values = {name: np.full(shape, np.nan) for name in QUANTITIES}
     observed = {name: np.full(shape[:2], np.nan) for name in ("peak_sqrt_kl", "peak_score")}
     num_fitted, tables = [], []

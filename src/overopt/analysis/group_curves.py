@@ -176,9 +176,9 @@ def binned_curve(
 
 
 def score_at_kl(curve: GroupCurve, score: str, kl: float) -> Array:
-    """Score of a curve at a KL (nats) in every version, shape (R,), linear in sqrt(KL).
+    """Score of a curve at a KL (nats) in every replicate, shape (R,), linear in sqrt(KL).
 
-    NaN in versions whose runs do not reach this KL.
+    NaN in replicates whose runs do not reach this KL.
     """
     rows = zip(curve.sqrt_kl, curve.scores[score], strict=True)
     d = np.sqrt(kl)

@@ -30,13 +30,13 @@ class Digests:
                     self._md5[path] = digests[1]
 
     def sha256(self, path: Path) -> str | None:
-        """None where there is no such file, or it may not be read."""
+        """Digest of a file; None where there is no such file, or it may not be read."""
         if path not in self._sha256:
             self.read([path])
         return self._sha256[path]
 
     def md5(self, path: Path) -> str | None:
-        """None where there is no such file, or it may not be read."""
+        """Digest of a file; None where there is no such file, or it may not be read."""
         if path not in self._md5:
             self.read([], with_md5=[path])
         return self._md5.get(path)

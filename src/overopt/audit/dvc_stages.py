@@ -5,7 +5,7 @@ dvc.yaml: the stages whose results DVC versions. Snakemake schedules; DVC stores
 
 writes dvc.yaml for these studies: six stages each, named after the study, a seventh where it starts
 from published checkpoints, and one for Snakemake's own records. Which results a study makes depends
-on its config (human files have no features, a grid may have no deep sweep), and DVC refuses an
+on its config (human files have no features, a grid may have no large-n sweep), and DVC refuses an
 output that does not exist; so the file is generated.
 """
 
@@ -129,7 +129,7 @@ def study_stages(study: Study) -> list[Stage]:
         ),
         Stage(
             name="curves",
-            description="Best-of-n, shallow and deep, and PPO against every proxy of the grid.",
+            description="Best-of-n, large-n best-of-n and PPO against every proxy of the grid.",
             target="curves",
             needs=["data/prompts.parquet", "policies", "gold_rm", "proxy_rms"],
             outs=curves,

@@ -83,7 +83,7 @@ class StudyFolder:
         return users
 
     def sources_of(self, records: Iterable[Record]) -> list[Record]:
-        """These jobs and all that their inputs come from, each once."""
+        """Collect these jobs and all whose results they read, directly or not, each once."""
         found: dict[str, Record] = {}
         unread = list(records)
         while unread:

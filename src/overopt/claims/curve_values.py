@@ -1,5 +1,5 @@
 """
-Statistics of one curve that need no search for a maximum, in every bootstrap version.
+Statistics of one curve that need no search for a maximum, in every bootstrap replicate.
 
 The height of a curve's highest point minus its end can only be positive, and the choice of the
 point favors noise. The change of a score between two fixed shares of the range has neither fault:
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 def at_shares(curve: GroupCurve, score: str, shares: Sequence[float]) -> Array:
     """Score where sqrt(KL) is each share of its highest value, shape (1 + B, shares).
 
-    Linear between points; every version has its own highest sqrt(KL).
+    Linear between points; every replicate has its own highest sqrt(KL).
     """
     return _interpolate(curve.sqrt_kl, curve.scores[score], shares)
 

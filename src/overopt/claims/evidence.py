@@ -36,7 +36,7 @@ class Evidence:
     curves, statistics
         analysis/curves.parquet, and the statistics of its groups: the replicates of the tables.
     deep_curves, deep
-        The same of deep best-of-n; `deep` None without. Its prompts are its own, so its
+        The same of large-n best-of-n; `deep` None without. Its prompts are its own, so its
         replicates are not paired with those of `statistics`.
     tilted_curves, tilted
         The same of tilted policies; None without. Same prompts, and where the seeds are the same

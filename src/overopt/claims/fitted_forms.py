@@ -1,4 +1,4 @@
-"""Fits of rival forms as evidence: means over cells, with their bootstrap versions."""
+"""Fits of rival forms as evidence: means over cells, with their bootstrap replicates."""
 
 from dataclasses import replace
 
@@ -72,7 +72,7 @@ def best_rival_excess(
 ) -> tuple[Array, str]:
     """Mean over cells of `error`, the best rival's minus that of the paper's form, and its name.
 
-    Shape (1 + B,). Which rival is best is found anew in each version, so it is above 0 where the
+    Shape (1 + B,). Which rival is best is found anew in each replicate, so it is above 0 where the
     paper's form is better than every rival.
     """
     own = by_cell(forms, error, own_form(forms)).mean(axis=1)
@@ -81,7 +81,7 @@ def best_rival_excess(
 
 
 def best_null_excess(forms: FormStatistics, error: str) -> tuple[Array, str]:
-    """Like `best_rival_excess`, against the predictors without a form."""
+    """Excess error over the best predictor without a form, as `best_rival_excess` of rivals."""
     return best_rival_excess(forms, error, tuple(FORMLESS))
 
 

@@ -140,7 +140,7 @@ def _deep_note(evidence: Evidence) -> list[str]:
         deep = fitted_forms(evidence, cells, "proxy", is_deep=True)
         error = by_cell(deep, "beyond_limit_error", "best_of_n")[0].mean()
     except NotRun:
-        return []  # deep, but not beyond the range of the fit
+        return []  # large n, but not beyond the range of the fit
     return [f"Best-of-n beyond n = 1,000, fitted up to there: {error:+.3f} sd on average."]
 
 

@@ -1,5 +1,5 @@
 """
-How sure a statistic is inside or outside an interval, from its bootstrap versions.
+How sure a statistic is inside or outside an interval, from its bootstrap replicates.
 
 A statistic varies with the prompts and with the seeds, and a study has many prompts but few seeds.
 Its variance in the bootstrap, V = V_s + V_p, is right on average, but V_s rests on k seeds of each
@@ -11,7 +11,7 @@ sqrt(V), but
 with Student's t for Q prompts and for the seeds (as for two samples of unequal variance: Cochran
 1964). Sizes have seeds of their own, V_s = sum_j V_j, so f is Satterthwaite's
 (sum_j V_j)^2 / sum_j V_j^2 / (k - 1): k - 1 = 2 where one size decides, up to 14 for a mean over
-seven sizes with three seeds. V_j is the variance of the versions that goes with the seeds of size
+seven sizes with three seeds. V_j is the variance of the replicates that goes with the seeds of size
 j, by regression on what was drawn.
 
 Measured at true values on the bound of a claim, for means over 1 to 7 sizes with 3 seeds, 64
@@ -37,8 +37,8 @@ from overopt.analysis.bootstrap import Resamples
 Array = npt.NDArray[np.float64]
 
 LOG_P = np.linspace(np.log(1e-12), np.log(0.5), 400)
-TOO_FEW = " (too many bootstrap versions are without a value for a test)"
-MAX_MISSING = 0.1  # share of versions without a value above which nothing is said
+TOO_FEW = " (too many bootstrap replicates are without a value for a test)"
+MAX_MISSING = 0.1  # share of replicates without a value above which nothing is said
 
 
 class Significance(NamedTuple):
@@ -61,9 +61,9 @@ class Reference(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Which seeds some bootstrap versions drew.
+    """Which seeds some bootstrap replicates drew.
 
-    `indicators` has a row for each version and, after a column of ones, k - 1 columns for each
+    `indicators` has a row for each replicate and, after a column of ones, k - 1 columns for each
     proxy size: the weights of all seeds but the first.
     """
 
@@ -73,7 +73,7 @@ class Draws(NamedTuple):
 
     @classmethod
     def of(cls, resamples: Resamples, is_used: npt.NDArray[np.bool_]) -> "Draws":
-        """Draws of the versions that `is_used`, shape (B,), selects."""
+        """Draws of the replicates that `is_used`, shape (B,), selects."""
         by_size = [
             resamples.seed_weights(resamples.seeds, size)[1:][is_used][:, 1:]
             for size in resamples.proxy_sizes
@@ -95,20 +95,20 @@ def significance(
 ) -> Significance:
     """p-values of `low < theta < high` and of its opposite, and theta's interval.
 
-    From (estimate - bound) / s, s the standard deviation of the bootstrap versions, as told above.
+    From (estimate - bound) / s, s the standard deviation of the replicates, as told above.
     Inside both bounds: the larger of two one-sided tests (TOST). Outside one of two: twice the
     smaller. Of a ratio, values / denominator, not the ratio is compared with a bound but
-    values - bound * denominator with 0 (Fieller 1954): versions of a ratio whose denominator is
+    values - bound * denominator with 0 (Fieller 1954): replicates of a ratio whose denominator is
     near 0 show nothing of its error. Its interval is by the delta method.
 
     Parameters
     ----------
     values
-        Shape (1 + B,): estimate, then versions; NaN where a version has no value.
+        Shape (1 + B,): estimate, then replicates; NaN where a replicate has no value.
     low, high
         Bounds of the interval, each may be infinite.
     resamples
-        What made the versions; None if they are independent simulations.
+        What made the replicates; None if they are independent simulations.
     confidence
         Coverage of the interval.
     denominator
@@ -132,7 +132,7 @@ def significance(
     draws = None if resamples is None else Draws.of(resamples, is_valid[1:])
     spread = float(deviation[1:].std()) / float(unit[0])
     if spread <= 1e-12 * max(1.0, abs(estimate)):
-        remark = " (the same in all bootstrap versions, as with one seed: no test)"
+        remark = " (the same in all bootstrap replicates, as with one seed: no test)"
         return Significance(estimate, np.nan, np.nan, 1.0, 1.0, remark)
     half = spread * float(critical_value((1 - confidence) / 2, reference_of(deviation, draws)))
     p_low, p_high = (
@@ -153,7 +153,7 @@ def _p_value(deviation: Array, draws: Draws | None) -> float:
 def reference_of(values: Array, draws: Draws | None) -> Reference:
     """Share of the variance of `values[1:]`, shape (1 + B,), that goes with the seeds drawn.
 
-    The adjusted R^2 of the versions regressed on the seeds' weights, and Satterthwaite's degrees
+    The adjusted R^2 of the replicates regressed on the seeds' weights, and Satterthwaite's degrees
     of freedom of the parts that go with each proxy size.
     """
     if draws is None:

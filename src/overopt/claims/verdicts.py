@@ -58,7 +58,7 @@ class Condition:
     statistic
         In words, with its unit: "mean beta of best-of-n over 7 RM sizes (sd per nat)".
     values
-        Shape (1 + B,): estimate, then bootstrap versions. NaN where a version has no value.
+        Shape (1 + B,): estimate, then bootstrap replicates. NaN where a replicate has no value.
     low, high
         The claim's interval; infinite where it is one-sided.
     denominator
@@ -67,9 +67,9 @@ class Condition:
     is_exact
         The statistic has no sampling error (an identity): it is inside or it is not.
     resamples
-        Where not those of `Evidence.statistics` (deep best-of-n): what made the versions.
+        Where not those of `Evidence.statistics` (large-n best-of-n): what made the replicates.
     is_simulated
-        The versions are independent simulations of the estimator, not resampled seeds.
+        The replicates are independent simulations of the estimator, not resampled seeds.
 
     """
 

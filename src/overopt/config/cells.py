@@ -158,13 +158,13 @@ DEFAULTS: dict[str, object] = {
 PROXY_RM_KEYS = list(RM_AXES)
 """Columns that tell one proxy RM from another."""
 RM_KEYS = [name for name in RM_AXES if name != "seed"]
-"""The same for all seeds of a proxy RM."""
+"""Columns that all seeds of a proxy RM share."""
 METHOD_AXES = [name for name in RUN_AXES if name != "policy_size"]
 """Axes of the grid that belong to a method."""
 RM_COLUMNS = [PROXY_RM_KEYS[0], "num_parameters", *PROXY_RM_KEYS[1:]]
 """PROXY_RM_KEYS with the size of the proxy RM, which follows from `proxy_size`."""
 RM_GROUP_KEYS = [key for key in RM_COLUMNS if key != "seed"]
-"""The same for all seeds of a proxy RM."""
+"""Columns that all seeds of a proxy RM share, its size among them."""
 GROUP_KEYS = ["method", "policy_size", *RM_GROUP_KEYS, *METHOD_AXES]
 """Columns that tell one group of cells, all seeds alike, from another."""
 CELL_KEYS = [*GROUP_KEYS, "seed"]

@@ -32,7 +32,7 @@ class ComputeConfig(Numerics):
         "third more time.",
     )
     gradient_accumulation: PositiveInt = Field(
-        default=1, description="Passes that a process splits its share of a batch into."
+        default=1, description="Micro-batches that a process splits its share of a batch into."
     )
     num_processes: PositiveInt = Field(
         default=1, description="Processes of a training job; each takes a share of every batch."
@@ -47,7 +47,7 @@ class ComputeConfig(Numerics):
     )
 
     def overridden_by(self, other: "ComputeConfig") -> "ComputeConfig":
-        """These keys, but for those that were given in the other one."""
+        """Copy of these keys, with those that the other section gives in their place."""
         given = {name: getattr(other, name) for name in other.model_fields_set}
         return self.model_copy(update=given)
 

@@ -1,4 +1,4 @@
-"""Settings of deep best-of-n, to n = 60,000 (Gao et al. 2022, section 3.1)."""
+"""Settings of large-n best-of-n, to n = 60,000 (Gao et al. 2022, section 3.1)."""
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -8,11 +8,11 @@ from overopt.config.training import TextConfig
 
 
 class DeepBestOfNConfig(StrictModel):
-    """One deep pool per policy, on the first of the evaluation prompts."""
+    """One larger pool per policy, on the first of the evaluation prompts."""
 
-    num_prompts: PositiveInt = Field(default=32, description="Evaluation prompts of the deep pool.")
+    num_prompts: PositiveInt = Field(default=32, description="Evaluation prompts of the pool.")
     num_responses: PositiveInt = Field(
-        default=65_536, description="Responses per prompt: the deep pool. At least max_n."
+        default=65_536, description="Responses per prompt: the pool. At least max_n."
     )
     max_n: PositiveInt = Field(default=60_000, description="Largest n (paper: 60,000).")
     num_scored_responses: PositiveInt = Field(
@@ -23,7 +23,7 @@ class DeepBestOfNConfig(StrictModel):
 
 
 class DeepPoolSettings(StrictModel):
-    """One job: draw the deep pool of one policy."""
+    """One job: draw the larger pool of one policy."""
 
     num_prompts: PositiveInt
     num_responses: PositiveInt
@@ -33,7 +33,7 @@ class DeepPoolSettings(StrictModel):
 
 
 class DeepBestOfNSettings(StrictModel):
-    """One job: score a deep pool by one proxy RM and estimate the curve."""
+    """One job: score a larger pool by one proxy RM and estimate the curve."""
 
     run: Run
     max_n: PositiveInt

@@ -21,4 +21,4 @@ class KeepConfig(StrictModel):
     )
     proxy_rms: bool = Field(default=True, description="Weights of the proxy RMs.")
     backbones: bool = Field(default=True, description="Weights of their backbones.")
-    pools: bool = Field(default=True, description="Pools of responses, deep ones too.")
+    pools: bool = Field(default=True, description="Pools of responses, also for large n.")

@@ -10,7 +10,7 @@ class PPOConfig(RLConfig):
     """One PPO run, but for what the grid sets (policy, proxy RM, KL penalty, seed)."""
 
     num_ppo_epochs: PositiveInt = Field(default=2, description="Passes over each rollout.")
-    num_mini_batches: PositiveInt = Field(default=1, description="Optimizer steps per pass.")
+    num_mini_batches: PositiveInt = Field(default=1, description="Optimizer steps per epoch.")
     value_learning_rate_factor: PositiveFloat = Field(
         default=10.0, description="Learning rate of the value head, times the policy's."
     )

@@ -37,8 +37,8 @@ RULES = {
     "best_of_n": Rule("best-of-n", ("best_of_n.py",)),
     "tilted": Rule("best-of-n", ("tilted.py",)),
     "gold_ceiling": Rule("best-of-n", ("gold_ceiling.py",)),
-    "deep_pool": Rule("deep best-of-n", ("deep_pool.py",)),
-    "deep_best_of_n": Rule("deep best-of-n", ("deep_best_of_n.py",)),
+    "deep_pool": Rule("large-n best-of-n", ("deep_pool.py",)),
+    "deep_best_of_n": Rule("large-n best-of-n", ("deep_best_of_n.py",)),
     "ppo": Rule("PPO", ("ppo.py",)),
     "method": Rule("methods of plugins", ("method.py",)),
     "feature_correlations": Rule(ANALYSIS, ("feature_correlations.py",)),
@@ -53,7 +53,7 @@ RULES = {
     "report_run": Rule(ANALYSIS, ("report_run.py",)),
     "report_tables": Rule(ANALYSIS, ("report_tables.py",)),
 }
-"""By name, in the order of the workflow; targets (`all`, `curves`) make nothing and are none."""
+"""Every rule by its name, in the order of the workflow, but for targets, which make nothing."""
 
 
 def stage_of(script: str, record: str) -> str:

@@ -10,7 +10,7 @@ LARGEST_BATCH, LARGEST_BATCH_ON_GPU = 1024, 8192
 """Responses of small policies drawn at once. More fall out of a processor's cache; on a GPU not
 measured."""
 SAMPLING_BYTES, SAMPLING_BYTES_ON_GPU = 4 * 2**30, 16 * 2**30
-"""For the keys and values of the responses drawn at once, and their distributions."""
+"""Memory for the keys and values of the responses drawn at once, and their distributions."""
 _BYTES_PER_WORD = 28
 """Logits, log-probabilities, probabilities, and sums of these (of 8-byte integers on a GPU)."""
 

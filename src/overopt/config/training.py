@@ -32,7 +32,7 @@ def require_divisor(hidden_size: int, num_heads: int) -> None:
 
 
 class OptimizationConfig(StrictModel):
-    """Step size, batches and passes of one training job."""
+    """Step size, batches and epochs of one training job."""
 
     learning_rate: PositiveFloat = Field(description="Peak learning rate of AdamW.")
     batch_size: PositiveInt = Field(description="Examples per optimizer step.")

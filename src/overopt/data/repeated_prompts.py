@@ -12,9 +12,9 @@ import pandas as pd
 from overopt.errors import UserError
 
 SHARE_TAKEN_OFF = 0.9
-"""From this share of a column's texts on, the prompt is taken off all that begin with it."""
+"""Share of a column's texts from which on the prompt is taken off all that begin with it."""
 SHARE_TOLD = 0.1
-"""From this share on the log tells how many there are; they stay as they are."""
+"""Share from which on the log tells how many there are; they stay as they are."""
 MAX_LINES_NAMED = 20
 
 

@@ -56,8 +56,8 @@ def figure_26a(tables: FigureTables) -> Figure:
     band.
 
     **Beside the paper:** figure 26a of Gao et al. 2022: fitted to n of 1,000 and less (6 nats),
-    tested to n = 60,000 (10 nats). A study without deep best-of-n predicts the last third of
-    sqrt(KL) from the first two instead, and the title says so. Deep runs have fewer prompts.
+    tested to n = 60,000 (10 nats). A study without large-n best-of-n predicts the last third of
+    sqrt(KL) from the first two instead, and the title says so. Large-n runs have fewer prompts.
 
     Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
@@ -65,8 +65,8 @@ def figure_26a(tables: FigureTables) -> Figure:
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
     over prompts and reward-model seeds; with one seed they cover prompts only.
     """
-    # Deep best-of-n, fitted to n <= 1,000; without it the lower two thirds of sqrt(KL) predict the
-    # rest.
+    # Large-n best-of-n, fitted to n <= 1,000; without it the lower two thirds of sqrt(KL) predict
+    # the rest.
     points = tables.extrapolation
     is_beyond = points["is_deep"].astype(bool) & (points["split"] == "beyond_limit")
     if is_beyond.any():
@@ -104,7 +104,7 @@ def _held_out(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _deep_curves(tables: FigureTables) -> pd.DataFrame:
-    """Deep curves with bands, over the replicates of forms.csv."""
+    """Large-n curves with bands, over the replicates of forms.csv."""
     settings = tables.settings
     statistics = deep_statistics(tables.deep_curves, settings.analysis, settings.bootstrap_seed)
     return binned_curves(statistics)

@@ -24,7 +24,7 @@ ROWS: tuple[tuple[str, float | None, str, str], ...] = (
     ("RL timesteps per rollout", 256, "", "a timestep of the paper is one response; here 1"),
     ("RL minibatches per epoch", 128, "ppo.num_mini_batches", ""),
     ("RL GAE bootstrapping parameter", 0.95, "ppo.lam", ""),
-    ("RL passes over a rollout", None, "ppo.num_ppo_epochs", "the paper does not say"),
+    ("RL epochs over a rollout", None, "ppo.num_ppo_epochs", "the paper does not say"),
     ("RL discount", None, "ppo.gamma", "the paper does not say"),
     ("RL weight of the value loss", None, "ppo.vf_coef", "the paper does not say"),
     (
@@ -35,7 +35,7 @@ ROWS: tuple[tuple[str, float | None, str, str], ...] = (
         *("RL rollouts", None, "ppo.num_iterations"),
         "at most; the paper's longest runs have about 45, read off its figures 14 and 16",
     ),
-    ("best-of-n: largest n", 1000, "best_of_n.max_n", "60,000 in the paper's deep run"),
+    ("best-of-n: largest n", 1000, "best_of_n.max_n", "60,000 in the paper's large-n run"),
     ("evaluation prompts", None, "best_of_n.num_prompts", "the paper does not say"),
 )
 FIXED = {"RL timesteps per rollout": 1.0}

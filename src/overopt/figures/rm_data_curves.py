@@ -91,7 +91,7 @@ def figure_13(tables: FigureTables) -> Figure:
     Best-of-n, averaged over all reward-model sizes, after training on little data once, on the same
     data several times, and on as much more data once. The same number of steps in the last two.
 
-    **To see:** whether passes over the same data help like more data does.
+    **To see:** whether more epochs over the same data help as more data does.
 
     **Beside the paper:** figure 13 and footnote 7 of Gao et al. 2022: four epochs on 2,000
     comparisons change nothing, one epoch on 8,000 is clearly better. The mean over sizes is taken

@@ -46,7 +46,7 @@ def figure_01a(tables: FigureTables) -> Figure:
 
     **Beside the paper:** figure 1a of Gao et al. 2022, which has nine sizes from 3M to 3B
     parameters and n to 60,000 (10 nats). Here every size goes to n = 1,000 (5.9 nats) where the
-    study says so; deep runs are in figure 26a. Bands are new: the paper states no errors.
+    study says so; large-n runs are in figure 26a. Bands are new: the paper states no errors.
 
     Scores are recalibrated (section 2.2): they count from the main initial policy's mean score of
     the same prompt, in standard deviations of the gold score within a prompt under that policy.

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 LONGEST_WAIT = timedelta(hours=6)
-"""For one that reads, scores or saves while the others wait. One that fails ends all at once."""
+"""Longest time that one process may read, score or save while the others wait. One that fails ends
+all at once."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Episodes:
         return flat.index_copy(0, self.token_index[1], of_tokens).view(self.response_ids.shape)
 
     def select(self, rows: torch.Tensor) -> "Episodes":
-        """These episodes only; `rows` on the CPU."""
+        """Copy with these episodes alone; `rows` lies on the CPU."""
         own = to_device(rows, self.lengths.device)
         sequences = [self.sequences[row] for row in rows.tolist()]
         return Episodes(
@@ -165,7 +165,7 @@ def response_logprobs(policy: Policy, episodes: Episodes) -> torch.Tensor:
 def mini_batches(
     num_episodes: int, num_mini_batches: int, generator: torch.Generator
 ) -> list[torch.Tensor]:
-    """Rows of each minibatch of one pass: all episodes in random order, split evenly."""
+    """Rows of each minibatch of one epoch: all episodes in random order, split evenly."""
     order = torch.randperm(num_episodes, generator=generator)
     return [rows for rows in order.chunk(num_mini_batches) if len(rows)]
 

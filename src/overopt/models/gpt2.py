@@ -21,7 +21,7 @@ from overopt.jobs.provenance import write_json
 from overopt.models.checkpoint_files import WEIGHTS
 
 ACTIVATIONS = {"relu": torch.nn.ReLU, "gelu_new": lambda: torch.nn.GELU(approximate="tanh")}
-"""Of the MLP, by the name in config.json."""
+"""Activations of the MLP, by their name in config.json."""
 
 _LAYOUT = {
     "model_type": "gpt2",

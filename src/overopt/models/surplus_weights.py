@@ -25,9 +25,9 @@ LANGUAGE_MODEL_HEADS = re.compile(
     r"^(lm_head|cls\.(predictions|seq_relationship)|lm_predictions|mask_predictions|embed_out|"
     r"generator_(predictions|lm_head)|discriminator_predictions)\."
 )
-"""Of pre-training; a classifier has no place for them and its score does not depend on them."""
+"""Heads of pre-training: a classifier has no place for them, its score does not depend on them."""
 POOLERS = re.compile(r"(^|\.)pooler\.")
-"""Of pre-training too, where the class of the model has none."""
+"""Layers of pre-training too, where the class of the model has none."""
 VALUE_HEADS = re.compile(r"^(v_head|value_head)\.")
 """What PPO trains beside a policy; the probabilities of its tokens do not depend on it."""
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block|blocks)\.(\d+)\.")

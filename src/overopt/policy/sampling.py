@@ -145,8 +145,8 @@ def _decode(policy: Policy, prompts: Sequence[Sequence[int]], uniforms: torch.Te
         if step + 1 == max_response_tokens:
             break
         if (step + 1) % steps_between_checks == 0:
-            # Finished rows go on as ballast until they are a fifth of the batch: each removal
-            # copies the cache.
+            # Keep finished rows until they are a fifth of the batch: removing rows copies the
+            # KV cache.
             has_ended = written.has_ended()
             num_ended = int(has_ended.sum())
             if num_ended == len(has_ended):
@@ -187,7 +187,7 @@ class _Written:
         """Add a token, and its log-probability, to each row that is alive."""
         step = self._first + len(self._columns)
         self._columns.append((tokens, logprobs))
-        # Not in a row that ended before and goes on as ballast: its length stands.
+        # A row that ended before keeps its length.
         ends_now = (tokens == self._eos) & (self._alive_lengths > step)
         self._alive_lengths = torch.where(ends_now, step + 1, self._alive_lengths)
 

@@ -15,7 +15,7 @@ import torch
 from overopt.reward_model.scorer import Ids, Scorer, load_scorer
 
 Combine = Callable[[np.ndarray], np.ndarray]
-"""From scores (K, N) of K members to scores (N,)."""
+"""Function from scores (K, N) of K members to scores (N,)."""
 
 
 def mean(scores: np.ndarray) -> np.ndarray:

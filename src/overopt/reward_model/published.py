@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 MARK = "published"
 """Key of config.json that says that a reward model reads its own format, and how."""
 TOKENS_PER_BATCH_ON_GPU = 16_384
-"""Of one forward pass on a GPU; on a CPU each text is read alone (1.0 to 1.5 times as long from
-half a million parameters on), and the score does not depend on any other text."""
+"""Tokens of one forward pass on a GPU; on a CPU each text is read alone (1.0 to 1.5 times as long
+from half a million parameters on), and the score does not depend on any other text."""
 
 
 class PublishedRewardModel:

@@ -45,7 +45,7 @@ class TokenizedComparisons:
         return len(self.chosen)
 
     def select(self, rows: np.ndarray) -> "TokenizedComparisons":
-        """These comparisons only, in this order."""
+        """Copy with these comparisons alone, in this order."""
         return TokenizedComparisons(
             [self.chosen[row] for row in rows], [self.rejected[row] for row in rows]
         )

@@ -19,7 +19,7 @@ from overopt.reward_model.ensemble import load_ensemble, mean
 from overopt.reward_model.scorer import Ids, Scorer, load_scorer
 
 Load = Callable[[Path, Path, torch.device | None], Scorer]
-"""From the proxy's folder, the folder of the policy's tokenizer and a device, to a scorer."""
+"""Function from the proxy's folder, that of the policy's tokenizer and a device to a scorer."""
 
 
 def _load_ensemble_mean(folder: Path, tokenizer_dir: Path, device: torch.device | None) -> Scorer:

@@ -34,7 +34,7 @@ EMBEDDED_TEXT = {
 }
 """Lengths of the embedded world's texts, in tokens."""
 MAX_CELLS = 100_000
-"""Of one sweep; Snakemake takes minutes to plan as many jobs."""
+"""Most cells of one sweep; Snakemake takes minutes to plan as many jobs."""
 Check = Callable[..., Iterator[str]]
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -176,7 +176,7 @@ def _check_deep_pool(
         return
     if deep.max_n > deep.num_responses:
         yield (
-            f"deep_best_of_n.max_n: {deep.max_n} is larger than the deep pool "
+            f"deep_best_of_n.max_n: {deep.max_n} is larger than its pool "
             f"(deep_best_of_n.num_responses: {deep.num_responses}); lower max_n or draw more "
             "responses"
         )

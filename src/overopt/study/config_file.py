@@ -24,7 +24,7 @@ from overopt.study.study import named_plugins, read_study
 from overopt.terminal import show_any_character
 
 MAX_BYTES = 256 * 2**10
-"""Of a file; Snakemake's reader takes seconds for more, and the longest of ours has 5 KB."""
+"""Largest file; Snakemake's reader takes seconds for more, and the longest of ours has 5 KB."""
 MAX_FAULTS_SHOWN = 20
 TEMPLATE_KEY = "__use_yte__"
 _TAGS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")

@@ -24,7 +24,7 @@ MAX_DEPTH = 16
 MAX_TEXT = 4096
 MAX_DIGITS = 1000
 _LARGEST = 2**63 - 1
-"""Of a whole number: what arrays hold, and paths."""
+"""Largest whole number: what arrays hold, and paths."""
 
 _EXPECTED = {
     "bool_type": "true or false",

@@ -210,7 +210,7 @@ def gold_ceiling_settings(study: Study) -> GoldCeilingSettings:
 
 
 def deep_pool_settings(study: Study, policy_size: str) -> DeepPoolSettings:
-    """Settings of one policy's deep pool."""
+    """Settings of one policy's pool for large n."""
     return DeepPoolSettings(
         num_prompts=study.deep_best_of_n.num_prompts,
         num_responses=study.deep_best_of_n.num_responses,
@@ -221,7 +221,7 @@ def deep_pool_settings(study: Study, policy_size: str) -> DeepPoolSettings:
 
 
 def deep_best_of_n_settings(study: Study, run: Run) -> DeepBestOfNSettings:
-    """Settings of one deep best-of-n curve."""
+    """Settings of one large-n best-of-n curve."""
     return DeepBestOfNSettings(
         run=run,
         max_n=study.deep_best_of_n.max_n,

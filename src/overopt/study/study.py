@@ -97,7 +97,7 @@ class Study(StrictModel):
     proxy_rm: ProxyRMConfig = Field(description="Training of the proxy RMs.")
     best_of_n: BestOfNConfig = Field(description="Best-of-n, and the evaluation prompts.")
     deep_best_of_n: DeepBestOfNConfig = Field(
-        default=DeepBestOfNConfig(), description="Best-of-n of the sweeps that go deep."
+        default=DeepBestOfNConfig(), description="Best-of-n of the sweeps that go to large n."
     )
     ppo: PPOConfig = Field(description="PPO.")
     grid: GridConfig = Field(description="Which cells are computed.")

@@ -19,7 +19,7 @@ An n needs about the 37 N / n best responses, which is few of them for most n.""
 WIDEST_BLOCK = 1.2
 """Ratio of the numbers of responses that neighbouring n need, where they share a product."""
 PROMPTS_AT_ONCE = 64
-"""In a product: weights are read once for all of them."""
+"""Prompts in one product: weights are read once for all of them."""
 
 
 def best_of_n_weights(num_responses: int, ns: Sequence[int]) -> npt.NDArray[np.float64]:

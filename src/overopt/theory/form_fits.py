@@ -81,7 +81,7 @@ class Form:
 
 
 class FormFit(NamedTuple):
-    """Fit of one form in R versions, each array of shape (R,).
+    """Fit of one form in R replicates, each array of shape (R,).
 
     `first` and `second` are the coefficients of d and of the form's bend, `gamma` its exponent,
     NaN where it has none.
@@ -137,7 +137,7 @@ def fit(form: Form, d: npt.ArrayLike, scores: npt.ArrayLike) -> Coefficients:
 
 
 def fit_form(form: Form, d: Array, scores: Array, weights: npt.ArrayLike) -> FormFit:
-    """Least squares of `scores` on any form, in every version (Gao et al. 2022, appendix B).
+    """Least squares of `scores` on any form, in every replicate (Gao et al. 2022, appendix B).
 
     Parameters
     ----------

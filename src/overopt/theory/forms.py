@@ -106,7 +106,7 @@ def _power_peak(fit: FormFit) -> Array:
 def _best_gamma(d: Array, y: Array, w: Array) -> Array:
     """Gamma with the smallest squared error: on a grid, then at the vertex of a parabola."""
     if np.ptp(d, axis=0).max() == 0 and np.ptp(w, axis=0).max() == 0:
-        d, w = d[:1], w[:1]  # the same points in every version, as with best-of-n
+        d, w = d[:1], w[:1]  # the same points in every replicate, as with best-of-n
     log_d = _log(d)
     bends = (_bend_of_log(d, log_d, gamma) for gamma in GAMMA_GRID)
     r2 = solve(sums_over_points(d, bends, y, w)).r2
@@ -176,5 +176,5 @@ def fault_of(form: Form) -> str:
     if is_straight != (form.num_parameters == 1):
         return "bend(d, gamma) must not be a multiple of d; of a form with 1 parameter it is 0"
     if np.shape(place) != (1,):
-        return f"peak(fit) has the shape {np.shape(place)}; expected one place for each version"
+        return f"peak(fit) has the shape {np.shape(place)}; expected one place for each replicate"
     return ""

@@ -47,8 +47,8 @@ def default_ns(max_n: int) -> list[int]:
     """Values of n at which curves are evaluated: about two a doubling, from 1 to `max_n`.
 
     Up to 1,000 these are 1, 2, 3, 4, 6, 8, 12, ..., 512, 768, 1000 (20 values); beyond, the same
-    steps go on from 1,000, so that a deep curve shares all points of a shallow one. `max_n` is
-    always the last. Raises ValueError if `max_n` < 1.
+    steps go on from 1,000, so that a curve to large n shares all points of one to small n. `max_n`
+    is always the last. Raises ValueError if `max_n` < 1.
     """
     if max_n < 1:
         raise ValueError(f"max_n is {max_n}; best-of-n needs at least n = 1")

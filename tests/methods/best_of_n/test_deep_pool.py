@@ -1,4 +1,4 @@
-"""Deep best-of-n: the plain estimator, with gold scored only where it is read."""
+"""Large-n best-of-n: the plain estimator, with gold scored only where it is read."""
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def test_a_pool_that_is_scored_whole_needs_no_second_part() -> None:
 
 @pytest.fixture
 def study(tmp_path, build_tiny_policy, build_tiny_reward_model, tokenizer_dir):
-    """Folder with prompts, a policy, two reward models and a deep pool."""
+    """Folder with prompts, a policy, two reward models and a large pool."""
     save_model(build_tiny_policy(0, 1.0), tmp_path / "policy")
     save_model(build_tiny_reward_model(1, hidden_size=4, num_layers=1), tmp_path / "proxy")
     save_model(build_tiny_reward_model(2), tmp_path / "gold")

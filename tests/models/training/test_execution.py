@@ -45,9 +45,9 @@ def _free_precision():
 # Passes over a batch, and activations computed again
 
 
-@pytest.mark.parametrize("num_passes", [1, 3])
-def test_loss_and_gradient_are_those_of_the_whole_batch(num_passes, monkeypatch):
-    monkeypatch.setenv(PASSES_VARIABLE, str(num_passes))
+@pytest.mark.parametrize("num_micro_batches", [1, 3])
+def test_loss_and_gradient_are_those_of_the_whole_batch(num_micro_batches, monkeypatch):
+    monkeypatch.setenv(PASSES_VARIABLE, str(num_micro_batches))
     prompts, responses = toy_responses(7)
     policy, reference = tiny_policy(), tiny_policy()
     rows = [[*p, *r] for p, r in zip(prompts, responses, strict=True)]
@@ -68,7 +68,7 @@ def test_loss_and_gradient_are_those_of_the_whole_batch(num_passes, monkeypatch)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_passes_change_no_loss(example, monkeypatch):
+def test_micro_batches_change_no_loss(example, monkeypatch):
     expected = example()
     monkeypatch.setenv(PASSES_VARIABLE, "3")
     np.testing.assert_allclose(example(), expected, atol=1e-4, rtol=0)
@@ -91,9 +91,9 @@ def test_activations_computed_again_give_the_same_bits(example, monkeypatch):
     assert len(calls) > 2 * num_calls
 
 
-def test_more_passes_than_rows_are_the_users_mistake(monkeypatch):
+def test_more_micro_batches_than_rows_are_the_users_mistake(monkeypatch):
     monkeypatch.setenv(PASSES_VARIABLE, "8")
-    with pytest.raises(UserError, match=r"a batch of 7 cannot be shared by 1 processes .* in 8 p"):
+    with pytest.raises(UserError, match=r"a batch of 7 cannot be shared by 1 processes .* in 8 m"):
         language_model_losses()
 
 

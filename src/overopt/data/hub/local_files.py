@@ -7,7 +7,7 @@ from overopt.config.hub import HubDatasetConfig
 
 MAX_FILES = 10_000
 CARDS = ("README.md", ".huggingface.yaml")
-"""They say which files belong to which subset and split."""
+"""Files that say which files belong to which subset and split."""
 
 
 def files_of(folder: str, data_dir: str | None) -> list[str]:

@@ -1,5 +1,5 @@
 """
-Deep best-of-n of one proxy RM (Gao et al. 2022, section 3.1: n up to 60,000).
+Large-n best-of-n of one proxy RM (Gao et al. 2022, section 3.1: n up to 60,000).
 
 The weight of a response in the estimate for n falls geometrically with its rank, so for large n
 only the best by the proxy matter: only they are scored by gold. Small n is estimated from the first
@@ -83,7 +83,7 @@ def deep_best_of_n_curve(
     proxy_rm: Path,
     curve: Path,
 ) -> None:
-    """Write the curve of one proxy RM over a deep pool, for all n up to `max_n`."""
+    """Write the curve of one proxy RM over a large pool, for all n up to `max_n`."""
     proxy = load_proxy(settings.run.proxy_rm, proxy_rm, tokenizer_dir)
     utilities = hidden_utilities(tokenizer_dir) if settings.has_hidden_utility else None
     gold = _Gold(load_scorer(gold_rm, tokenizer_dir), utilities)

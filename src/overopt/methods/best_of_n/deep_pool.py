@@ -1,4 +1,4 @@
-"""The deep pool: tens of thousands of responses to each prompt, as arrays of small integers."""
+"""The pool of large-n best-of-n: tens of thousands of responses a prompt, as small integers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ LARGEST_SHORT_ID = np.iinfo(np.uint16).max
 
 @dataclass(frozen=True)
 class DeepPrompt:
-    """One prompt of a deep pool: its token ids, N responses and their log-probabilities (nats)."""
+    """One prompt of such a pool: its token ids, N responses and their log-probabilities (nats)."""
 
     prompt_ids: list[int]
     response_ids: list[list[int]]

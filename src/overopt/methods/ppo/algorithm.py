@@ -64,7 +64,7 @@ class PPO(Algorithm):
         steps_after = step - config.num_value_warmup_iterations
         ramp = min(1.0, max(0, steps_after + 1) / config.num_ramp_iterations)
         return Schedule(
-            num_passes=config.num_value_warmup_epochs
+            num_epochs=config.num_value_warmup_epochs
             if self._is_warmup(step)
             else config.num_ppo_epochs,
             num_mini_batches=config.num_mini_batches,

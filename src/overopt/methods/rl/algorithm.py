@@ -74,12 +74,12 @@ class Loss(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """How one iteration learns: passes over the rollout, minibatches a pass, learning rates.
+    """How one iteration learns: epochs over the rollout, minibatches an epoch, learning rates.
 
     `learning_rates` has one number for each of `Algorithm.parameter_groups`.
     """
 
-    num_passes: int
+    num_epochs: int
     num_mini_batches: int
     learning_rates: Sequence[float]
 

@@ -1,7 +1,7 @@
 """
-The update that RL algorithms share: passes over one rollout, a minibatch at a time.
+The update that RL algorithms share: epochs over one rollout, a minibatch at a time.
 
-Every process takes its share of each minibatch, in as many passes as its launcher says.
+Every process takes its share of each minibatch, in as many micro-batches as its launcher says.
 """
 
 import contextlib
@@ -84,7 +84,7 @@ class Updater:
         metrics: list[dict[str, torch.Tensor]] = []
         # transformers computes activations again in training mode only; nothing else differs.
         self._prepared.train(self._execution.recompute_activations)
-        for _ in range(schedule.num_passes):
+        for _ in range(schedule.num_epochs):
             for rows in mini_batches(len(weights), schedule.num_mini_batches, generator):
                 metrics.append(self._step(batch, rows, weights, is_first=not metrics))
         self._prepared.eval()
@@ -116,17 +116,17 @@ class Updater:
     def _with_gradient(
         self, batch: Batch, rows: np.ndarray, weights: np.ndarray, is_first: bool
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Loss and metrics of a minibatch, from the shares of all processes and passes."""
-        passes = [
-            (torch.as_tensor(share)[micro_batch], episodes)
+        """Loss and metrics of a minibatch, from the shares of all processes and micro-batches."""
+        micro_batches = [
+            (torch.as_tensor(share)[chosen], episodes)
             for share in shares_of(rows, self.processes, self._execution)
-            for micro_batch, episodes in batch.episodes.select(
-                torch.as_tensor(share)
-            ).micro_batches(self.algorithm.policy)
+            for chosen, episodes in batch.episodes.select(torch.as_tensor(share)).micro_batches(
+                self.algorithm.policy
+            )
         ]
         parts: list[torch.Tensor] = []
         names: list[str] = []
-        for index, (own, episodes) in enumerate(passes):
+        for index, (own, episodes) in enumerate(micro_batches):
             on_its_device = own.to(batch.logprobs.device)
             part = Batch(
                 episodes,
@@ -135,7 +135,7 @@ class Updater:
                 batch.step,
             )
             weight = float(weights[own].sum() / weights[rows].sum())
-            is_last = index == len(passes) - 1
+            is_last = index == len(micro_batches) - 1
             with contextlib.nullcontext() if is_last else self._accelerator.no_sync(self._prepared):
                 loss: Loss = self._prepared(part)
                 if is_first:

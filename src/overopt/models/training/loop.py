@@ -127,13 +127,13 @@ def train(
     optimizer = AdamW([group], betas=ADAM_BETAS, weight_decay=WEIGHT_DECAY)
 
     def loss_with_gradient(rows: np.ndarray) -> torch.Tensor:
-        passes = shares_of(rows, processes, execution)
+        micro_batches = shares_of(rows, processes, execution)
         losses: list[torch.Tensor] = []
-        for index, share in enumerate(passes):
+        for index, share in enumerate(micro_batches):
             weight = float(examples.weights[share].sum() / examples.weights[rows].sum())
             tensors = [to_device(tensor, accelerator.device) for tensor in examples.tensors(share)]
-            is_last = index == len(passes) - 1
-            # The gradients of the processes are averaged in the last pass.
+            is_last = index == len(micro_batches) - 1
+            # The gradients of the processes are averaged in the last backward pass.
             with contextlib.nullcontext() if is_last else accelerator.no_sync(wrapped):
                 weighted = wrapped(*tensors) * weight
                 (weighted * processes.number).backward()
@@ -167,18 +167,18 @@ def train(
 
 
 def shares_of(rows: np.ndarray, processes: Processes, execution: Execution) -> list[np.ndarray]:
-    """The rows of a batch that this process computes, pass by pass."""
+    """The rows of a batch that this process computes, one micro-batch each."""
     micro_batches = np.array_split(rows, processes.number * execution.num_accumulation_steps)
     first = processes.rank * execution.num_accumulation_steps
     return micro_batches[first : first + execution.num_accumulation_steps]
 
 
 def check_shares(num_rows: int, processes: Processes, execution: Execution) -> None:
-    """Refuse a batch that leaves a process without rows in some pass."""
+    """Refuse a batch that leaves a process without rows in some micro-batch."""
     if num_rows < processes.number * execution.num_accumulation_steps:
         raise UserError(
             f"a batch of {num_rows} cannot be shared by {processes.number} processes "
-            f"(compute.num_processes) in {execution.num_accumulation_steps} passes "
+            f"(compute.num_processes) in {execution.num_accumulation_steps} micro-batches "
             "(compute.gradient_accumulation): lower one of them, or take larger batches"
         )
 

@@ -243,7 +243,7 @@ def tilted(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
 
 
 def deep_pool(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
-    """Sampling of a policy's deep pool, which is stored at the full length of every response."""
+    """Sampling of a policy's pool for large n, stored at the full length of every response."""
     drawn, held = deep_pool_texts(study), host_memory.deep_pool(study)
     per_response = POOL_TOKEN_ON_DISK * drawn.longest_response + 6
     disk = Disk.of(drawn.number * per_response, is_kept=study.keep.pools)
@@ -251,7 +251,7 @@ def deep_pool(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
 
 
 def deep_best_of_n(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
-    """Scores of a deep pool by a proxy RM, of its first responses and the best also by gold.
+    """Scores of a pool for large n by a proxy RM, of its first responses and the best also by gold.
 
     MB of the host with the largest proxy: every job declares the same.
     """

@@ -33,13 +33,13 @@ LIBRARY = 140
 _TOKEN = 38e-6
 """A token id in a list of Python, with its share of the lists."""
 _POOL_TOKEN = 45e-6
-"""The same in a pool, which a job holds as a table and joined."""
+"""A token id in a pool, which a job holds as a table and joined."""
 _CUDA = 3000
 """Python, torch and transformers in a process that uses a GPU; assumed."""
 _OF_HUB = 400e6
 """Bytes of a large data set of comparisons as jsonl (ultrafeedback_binarized has 390 MB)."""
 _EXPANSION = 3
-"""At most, of text from Parquet or gzip to jsonl; of plain jsonl 1.4 were measured."""
+"""Largest growth of text from Parquet or gzip to jsonl; of plain jsonl 1.4 were measured."""
 HUMAN_DATA = ("comparisons", "demonstrations")
 
 
@@ -88,7 +88,7 @@ def pool(study: Study) -> float:
 
 
 def deep_pool(study: Study) -> float:
-    """MB of a deep pool: the whole as small integers, and the responses to one prompt as lists."""
+    """MB of a pool for large n: all as small integers, the responses to one prompt as lists."""
     per_response = (2 * study.text.max_response_tokens + 6) * 1e-6
     to_one_prompt = study.deep_best_of_n.num_responses * study.text.context_length * _TOKEN
     return deep_pool_texts(study).number * per_response + to_one_prompt

@@ -55,9 +55,9 @@ def _seconds(
     logits = episodes.num_response_tokens
     rollout = on.sampling(shape, episodes) + scorer.reading(proxy, episodes)
     rollout += 2 * on.reading(shape, episodes, logits)  # the policy, and the initial one for the KL
-    num_passes = config.num_ppo_epochs
-    num_steps = num_passes * config.num_mini_batches
-    update = on.training(shape, episodes.times(num_passes), num_steps, num_passes * logits)
+    num_epochs = config.num_ppo_epochs
+    num_steps = num_epochs * config.num_mini_batches
+    update = on.training(shape, episodes.times(num_epochs), num_steps, num_epochs * logits)
     measured = texts(study, study.best_of_n.num_prompts * config.num_evaluation_responses)
     evaluation = on.sampling(shape, measured)
     evaluation += 2 * on.reading(shape, measured, measured.num_response_tokens)
@@ -70,7 +70,7 @@ def _host_memory(study: Study, compute: ComputeConfig, shape: ModelShape) -> int
     """MB with the largest proxy: every run of a policy declares the same."""
     episodes = math.ceil(study.ppo.batch_size / study.ppo.num_mini_batches)
     evaluated = study.best_of_n.num_prompts * study.ppo.num_evaluation_responses
-    if not compute.gpu:  # read in pieces
+    if not compute.gpu:  # read in micro-batches
         episodes, evaluated = min(episodes, MICRO_BATCH_SIZE), min(evaluated, MICRO_BATCH_SIZE)
     working = host_memory.training(study, compute, shape, episodes)
     working += host_memory.distributions(study, shape, max(episodes, evaluated))

@@ -56,12 +56,12 @@ KNOWN_SHAPES = {
     "EleutherAI/pythia-2.8b": _pythia(2560, 32),
     "EleutherAI/pythia-6.9b": _pythia(4096, 32, vocabulary_size=50_432),
 }
-"""Of hub repositories, for planning without network. Biderman et al. 2023, table 1, the training
+"""Shapes of hub repositories, to plan without network. Biderman et al. 2023, table 1, the training
 settings of 14M and 31M in EleutherAI/pythia, and the vocabulary of the published config.json."""
 
 
 ASSUMED = KNOWN_SHAPES["EleutherAI/pythia-1.4b"]
-"""Of a hub repository that is not known here and has not been fetched yet."""
+"""Shape of a hub repository that is not known here and has not been fetched yet."""
 
 
 def policy_shape(study: Study, policy_size: str) -> ModelShape:

@@ -18,11 +18,11 @@ matrix (Korthikanti et al. 2022, section 4.1, with fused attention)."""
 LOGIT = 10
 """A logit in bf16, its fp32 copy and its gradient."""
 CUDA_CONTEXT = 1.5e9
-"""Of a process on its GPU: kernels and the allocator's reserve; assumed."""
+"""Bytes of a process on its GPU: kernels and the allocator's reserve; assumed."""
 TOKEN_ON_DISK = 1.5
 """A token id in a compressed table of pools or pairs; measured: 1.4 in the embedded world."""
 POOL_TOKEN_ON_DISK = 2
-"""A token id in a deep pool, which is not compressed."""
+"""A token id in a pool for large n, which is not compressed."""
 SCORE_ON_DISK = 6
 """A score with its row's id in a compressed table."""
 BYTES_OF_TEXT = 2.0

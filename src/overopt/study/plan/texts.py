@@ -9,7 +9,7 @@ EMBEDDED_PROMPT_SHARE = 1.0
 EMBEDDED_RESPONSE_SHARE = 0.54
 """Mean lengths in the embedded world, as shares of `text` (10 of 10, 13 of 24 tokens)."""
 ASSUMED_SHARE = 0.6
-"""The same of other texts, which nobody has counted before they are read: assumed."""
+"""Mean lengths of other texts, which nobody has counted before they are read: assumed."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Texts:
 
 
 def texts(study: Study, number: float) -> Texts:
-    """So many sequences of the study's mean length."""
+    """Describe `number` sequences of the study's mean length."""
     shares = (ASSUMED_SHARE, ASSUMED_SHARE)
     if study.source.is_generated:
         shares = (EMBEDDED_PROMPT_SHARE, EMBEDDED_RESPONSE_SHARE)
@@ -89,12 +89,12 @@ def num_synthetic_comparisons(study: Study) -> int:
 
 
 def pool_texts(study: Study) -> Texts:
-    """A policy's pool."""
+    """Texts of a policy's pool."""
     return texts(study, study.best_of_n.num_prompts * study.best_of_n.num_responses)
 
 
 def deep_pool_texts(study: Study) -> Texts:
-    """A policy's deep pool."""
+    """Texts of a policy's pool for large n."""
     return texts(study, study.deep_best_of_n.num_prompts * study.deep_best_of_n.num_responses)
 
 
