@@ -32,7 +32,7 @@ POOL_MARGIN = 2.5
 """Nats between log N and the largest KL of a rule over N responses: beyond, few responses carry the
 weight, and draws with replacement repeat them."""
 VARIANCE_PENALTY = 0.5
-"""Penalty of the mean minus variance, in standard deviations of a proxy (Coste et al. 2024, best-of-n)."""
+"""Penalty of the mean minus variance, in sd of a proxy (Coste et al. 2024, best-of-n)."""
 ENTROPIC_SCALE = 1.0
 """Scale b of the entropic combination; b to 0 is the worst member, b to infinity the mean."""
 
