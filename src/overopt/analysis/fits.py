@@ -21,6 +21,9 @@ from overopt.config.cells import GRID_ORDER, PROXY_RM_ORDER
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
 
+TILTED = "tilted"
+"""Method whose curves have tables of their own."""
+
 
 def fit_curves(
     job: Job,
@@ -52,8 +55,8 @@ def fit_curves(
     )
     # A tilted curve has the zero of the best-of-n curve of its cell, so they go together.
     together = recalibrated(_read_curves([*curve_files, *tilted_curve_files]))
-    # In the order of the grid it comes last; cut there, neither part is a copy.
-    num_rows = int((together["method"] != "tilted").sum())
+    # They come last; cut there, neither part is a copy.
+    num_rows = int((together["method"] != TILTED).sum())
     curves, tilted = together.iloc[:num_rows], together.iloc[num_rows:]
     deep = recalibrated(_read_curves(deep_curve_files)) if deep_curve_files else curves.iloc[:0]
     statistics = study_statistics(curves, settings.analysis, settings.seed)
@@ -77,13 +80,18 @@ def fit_curves(
 
 
 def _read_curves(paths: Sequence[Path]) -> pd.DataFrame:
-    """All rows of these curve files, in the order of the grid.
+    """All rows of these curve files, in the order of the grid; tilted ones last.
 
     A file holds one cell, so that tables are put in order and not rows: sorting all rows of ten
     thousand files would take as much memory again.
     """
     tables = [pd.read_parquet(path) for path in paths]
-    tables.sort(key=lambda table: tuple(table[GRID_ORDER].iloc[0]))
+
+    def order(table: pd.DataFrame) -> tuple[object, ...]:
+        cell = table.iloc[0]
+        return cell["method"] == TILTED, *cell[GRID_ORDER]
+
+    tables.sort(key=order)
     return pd.concat(tables, ignore_index=True)
 
 
