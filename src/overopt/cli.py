@@ -1,6 +1,5 @@
 """The command line: what is not a rule of the workflow."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -36,7 +35,7 @@ def summary(results: Results) -> None:
     try:
         print(summarize(results))
     except UserError as error:
-        raise _mistake(error) from None
+        raise runs.mistake(error) from None
 
 
 @app.command()
@@ -63,7 +62,7 @@ def reference(
             return
         comparison = compare_with_reference(results, folder)
     except UserError as error:
-        raise _mistake(error) from None
+        raise runs.mistake(error) from None
     print(describe_comparison(comparison))
     if not comparison.agrees:
         raise typer.Exit(3)  # not 1, which is a mistake, nor 2, which is a wrong option
@@ -102,7 +101,7 @@ def audit(
         else:
             done = audit_artifact(artifact, _study_folder(study) if study else find_study(artifact))
     except UserError as error:
-        raise _mistake(error) from None
+        raise runs.mistake(error) from None
     if as_json:
         print(audit_json(done))
     else:
@@ -139,7 +138,7 @@ def diff(
         name = f"results/{study}" if study and "/" not in study else study
         comparison = compare(first, second, name=name)
     except UserError as error:
-        raise _mistake(error) from None
+        raise runs.mistake(error) from None
     print(describe_comparison(comparison))
     if not comparison.is_equal:
         raise typer.Exit(3)
@@ -168,7 +167,7 @@ def orphans(
         if remove:
             remove_orphans(found)
     except UserError as error:
-        raise _mistake(error) from None
+        raise runs.mistake(error) from None
 
 
 @app.command()
@@ -195,12 +194,7 @@ def plan(
         content = cast(dict[str, object], read_config_file(configfile))  # read_study checks it
         print(describe_plan(read_study(content), GPUS[gpu]))
     except UserError as error:
-        raise _mistake(error) from None
-
-
-def _mistake(error: UserError) -> typer.Exit:
-    print(f"error: {error}", file=sys.stderr)
-    return typer.Exit(1)
+        raise runs.mistake(error) from None
 
 
 if __name__ == "__main__":

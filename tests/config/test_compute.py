@@ -27,7 +27,7 @@ def study(**changes) -> Study:
 
 def settings(study: Study) -> dict[str, str]:
     """The settings of one training job of each kind."""
-    run = study.ppo_runs()[0]
+    run = study.runs("ppo")[0]
     return {
         "policy": as_param(job_settings.policy_settings(study, "small")),
         "large": as_param(job_settings.policy_settings(study, "large")),

@@ -114,7 +114,7 @@ def test_table_2_takes_the_second_smallest_size_that_is_not_near_chance() -> Non
     run = table_02_run(study("study"))
     assert (run.policy_size, run.proxy_rm.proxy_size) == ("small", "s2")
     assert (run.proxy_rm.num_comparisons, run.proxy_rm.num_epochs) == (60_000, 1)
-    assert run in study("study").best_of_n_runs()
+    assert run in study("study").runs("best_of_n")
 
 
 def test_best_of_the_first_n() -> None:

@@ -294,9 +294,9 @@ def settings_of_jobs(study: Study) -> None:
     for proxy_rm in study.proxy_rms()[:5]:
         as_param(job_settings.proxy_rm_settings(study, proxy_rm))
         as_param(job_settings.backbone_settings(study, proxy_rm.proxy_size, proxy_rm.seed))
-    for run in study.best_of_n_runs()[:5]:
+    for run in study.runs("best_of_n")[:5]:
         as_param(job_settings.best_of_n_settings(study, run))
-    for run in study.ppo_runs()[:5]:
+    for run in study.runs("ppo")[:5]:
         as_param(job_settings.ppo_settings(study, run))
     for name in study.grid.sweeps:
         study.of_sweep(name)

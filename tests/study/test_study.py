@@ -49,15 +49,15 @@ def jobs(study: Study) -> dict[str, StrictModel]:
     }
     for size in study.policy_sizes():
         settings[f"policy: {size}"] = job_settings.policy_settings(study, size)
-    for size in dict.fromkeys(run.policy_size for run in study.best_of_n_runs()):
+    for size in dict.fromkeys(run.policy_size for run in study.runs("best_of_n")):
         settings[f"pool: {size}"] = job_settings.pool_settings(study, size)
     for rm in study.proxy_rms():
         backbone = job_settings.backbone_settings(study, rm.proxy_size, rm.seed)
         settings[f"backbone: {rm.proxy_size} {rm.seed}"] = backbone
         settings[f"proxy_rm: {rm}"] = job_settings.proxy_rm_settings(study, rm)
-    for run in study.best_of_n_runs():
+    for run in study.runs("best_of_n"):
         settings[f"best_of_n: {run}"] = job_settings.best_of_n_settings(study, run)
-    for run in study.ppo_runs():
+    for run in study.runs("ppo"):
         settings[f"ppo: {run}"] = job_settings.ppo_settings(study, run)
     return settings
 
@@ -85,8 +85,8 @@ def test_every_shipped_config_is_valid(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
     study = read_study(config)
-    assert study.best_of_n_runs()
-    assert study.ppo_runs()
+    assert study.runs("best_of_n")
+    assert study.runs("ppo")
 
 
 def test_shipped_configs_write_to_different_folders() -> None:
@@ -143,7 +143,7 @@ def test_the_grid_is_a_union_of_products() -> None:
     )
     data = product(proxy_size=["s2"], num_comparisons=[500, 2000], num_epochs=[1, 4], seed=[0, 3])
     ppo = {(0.0, rm) for rm in sizes | data} | {(0.1, rm) for rm in sizes}
-    assert {(run.kl_coef, run.proxy_rm) for run in study.ppo_runs()} == ppo
+    assert {(run.kl_coef, run.proxy_rm) for run in study.runs("ppo")} == ppo
     assert set(study.grid.runs("best_of_n")) == {
         Run(method="best_of_n", policy_size="small", proxy_rm=rm) for rm in data
     }
@@ -158,7 +158,7 @@ def test_a_sweep_may_have_seeds_of_its_own() -> None:
             more_seeds=sweep(methods=["best_of_n"], seeds=[0, 1, 2]),
         )
     )
-    assert [run.proxy_rm.seed for run in study.ppo_runs()] == [0]
+    assert [run.proxy_rm.seed for run in study.runs("ppo")] == [0]
     assert [run.proxy_rm.seed for run in study.grid.runs("best_of_n")] == [0, 1, 2]
     assert {rm.seed for rm in study.proxy_rms()} == {0, 1, 2}
 
@@ -167,7 +167,7 @@ def test_a_cell_that_two_sweeps_share_occurs_once() -> None:
     study = study_with(
         grid_of([0], one=sweep(proxy_sizes=["s1", "s2"]), other=sweep(proxy_sizes=["s2", "s3"]))
     )
-    for runs in (study.best_of_n_runs(), study.ppo_runs(), study.proxy_rms()):
+    for runs in (study.runs("best_of_n"), study.runs("ppo"), study.proxy_rms()):
         assert len(runs) == len(set(runs)) == 3
 
 
@@ -175,7 +175,7 @@ def test_a_value_written_in_two_ways_is_one_cell() -> None:
     study = study_with(
         grid_of([0], one=sweep(kl_coefs=[0, 0.0, "0"]), other=sweep(num_comparisons=["500"]))
     )
-    assert len(study.ppo_runs()) == 1
+    assert len(study.runs("ppo")) == 1
 
 
 def test_a_disabled_sweep_is_left_out() -> None:
@@ -188,11 +188,11 @@ def test_the_order_is_that_of_the_config_and_grows_at_the_end() -> None:
     first, second = sweep(proxy_sizes=["s2", "s1"]), sweep(proxy_sizes=["s3", "s1"])
     one = study_with(grid_of([1, 0], first=first))
     both = study_with(grid_of([1, 0], first=first, second=second))
-    assert [(run.proxy_rm.proxy_size, run.proxy_rm.seed) for run in both.ppo_runs()] == [
+    assert [(run.proxy_rm.proxy_size, run.proxy_rm.seed) for run in both.runs("ppo")] == [
         *(("s2", 1), ("s2", 0), ("s1", 1), ("s1", 0)),
         *(("s3", 1), ("s3", 0)),
     ]
-    assert both.ppo_runs()[: len(one.ppo_runs())] == one.ppo_runs()
+    assert both.runs("ppo")[: len(one.runs("ppo"))] == one.runs("ppo")
     again = study_with(grid_of([1, 0], first=first, second=second))
     assert params(again) == params(both)
     assert list(params(again)) == list(params(both))
@@ -204,8 +204,8 @@ def test_every_curve_finds_its_zero_points() -> None:
         grid_of([0, 1], rl=sweep(methods=["ppo"], policy_sizes=["large"], kl_coefs=[0, 0.1]))
     )
     assert study.grid.runs("best_of_n") == []
-    curves = set(study.best_of_n_runs())
-    for run in study.ppo_runs():
+    curves = set(study.runs("best_of_n"))
+    for run in study.runs("ppo"):
         for policy_size in (run.policy_size, study.main_policy):
             assert Run(method="best_of_n", policy_size=policy_size, proxy_rm=run.proxy_rm) in curves
     assert len(curves) == 4  # two policies, two seeds, and none for each KL penalty
@@ -312,7 +312,7 @@ def test_a_job_reads_back_exactly_the_settings_it_was_given() -> None:
 def test_a_cell_named_by_a_path_has_the_settings_of_the_grid() -> None:
     """Wildcards are text; the job that Snakemake starts for a path must be the grid's."""
     study = study_with(ADDITIONS["a sweep"])
-    for run in study.ppo_runs():
+    for run in study.runs("ppo"):
         rm = {key: str(value) for key, value in run.proxy_rm.model_dump().items()}
         named = Run.model_validate(
             {

@@ -85,6 +85,6 @@ def best_null_excess(forms: FormStatistics, error: str) -> tuple[Array, str]:
     return best_rival_excess(forms, error, tuple(FORMLESS))
 
 
-def count_above(values: Array, bound: float = 0.0) -> str:
-    """How many estimates lie above `bound`, such as "5 of 7"; `values` as of `by_cell`."""
-    return f"{int((values[0] > bound).sum())} of {values.shape[1]}"
+def count_above(values: Array) -> str:
+    """How many estimates lie above 0, such as "5 of 7"; `values` as of `by_cell`."""
+    return f"{int((values[0] > 0).sum())} of {values.shape[1]}"

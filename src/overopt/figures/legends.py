@@ -19,10 +19,10 @@ def color_legend(figure: Figure, entries: Iterable[tuple[str, Color]], title: st
     figure.legend(lines, labels, title=title, loc="outside right upper", alignment="left")
 
 
-def size_legend(figure: Figure, colors: Mapping[float, Color], title: str = RM_LEGEND) -> None:
+def size_legend(figure: Figure, colors: Mapping[float, Color]) -> None:
     """`color_legend` of sizes, such as of `figure_style.size_colors`."""
     entries = [(format_count(size), color) for size, color in colors.items()]
-    color_legend(figure, entries, title)
+    color_legend(figure, entries, RM_LEGEND)
 
 
 def line_legend(figure: Figure, lines: Mapping[str, Artist], title: str | None = None) -> None:

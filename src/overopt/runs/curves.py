@@ -79,7 +79,7 @@ def _best_of_n(samples: ScoredSamples) -> RunCurve:
     unit = {name: _within_prompt_sd(samples.name, name, values) for name, values in scores.items()}
     best = best_of_n_scores(pool["proxy"], scores, ns.tolist())
     per_prompt = {name: (values - values[:, :1]).T / unit[name] for name, values in best.items()}
-    kl, source = _best_of_n_kl(samples, pool, ns)
+    kl, source = _best_of_n_kl(pool, ns)
     per_prompt["kl"] = kl
     curve = RunCurve(
         samples.name,
@@ -99,9 +99,7 @@ def _best_of_n(samples: ScoredSamples) -> RunCurve:
     return curve
 
 
-def _best_of_n_kl(
-    samples: ScoredSamples, pool: dict[str, Array], ns: np.ndarray
-) -> tuple[Array, KLSource]:
+def _best_of_n_kl(pool: dict[str, Array], ns: np.ndarray) -> tuple[Array, KLSource]:
     """KL of best-of-n for each n and prompt, (T, Q): the formula, or the estimate with repeats."""
     formula = np.repeat(best_of_n_kl(ns)[:, None], len(pool["proxy"]), axis=1)
     distinct = _distinct_share(pool["response_id"])

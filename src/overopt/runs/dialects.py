@@ -15,8 +15,6 @@ from overopt.errors import UserError
 from overopt.runs.containers import Log
 from overopt.runs.record import Estimator, KLSource, RunCurve, Unit
 
-PREFIXES = ("", "train/", "rollout/", "eval/")
-
 
 @dataclass(frozen=True)
 class KLKey:

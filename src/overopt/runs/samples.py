@@ -31,7 +31,6 @@ ROLES: dict[str, tuple[str, ...]] = {
     "length": ("length", "response_length", "num_tokens"),
     "step": ("step", "global_step", "checkpoint"),
 }
-OURS = set(ROLES) | set(PROMPT) | set(RESPONSE)
 ROWS_OF_A_PARQUET_BATCH = 65_536
 
 

@@ -149,14 +149,6 @@ class Study(StrictModel):
         """Cells of all methods whose curves are fitted together: best-of-n, then the others."""
         return [run for method in main_methods() for run in self.runs(method)]
 
-    def best_of_n_runs(self) -> list[Run]:
-        """Cells of best-of-n."""
-        return self.runs(BEST_OF_N)
-
-    def ppo_runs(self) -> list[Run]:
-        """Cells of PPO."""
-        return self.runs("ppo")
-
     def main_best_of_n_runs(self) -> list[Run]:
         """Best-of-n of the main policy: one per proxy RM that best-of-n optimizes."""
         return [run for run in self.runs(BEST_OF_N) if run.policy_size == self.main_policy]

@@ -23,7 +23,7 @@ def describe_plan(study: Study, gpu: GpuModel) -> str:
     rules = by_rule(jobs)
     lines = [f"Plan of {study.name}: {len(jobs):,} jobs", "", _HEAD]
     lines += [_row(plan) for plan in rules]
-    lines += ["", *_totals(study, jobs, rules, gpu)]
+    lines += ["", *_totals(jobs, rules, gpu)]
     lines += ["", "Assumed:", *(f"- {text}" for text in _assumptions(study, rules, gpu))]
     return "\n".join(lines)
 
@@ -38,9 +38,7 @@ def _row(plan: RulePlan) -> str:
     )
 
 
-def _totals(
-    study: Study, jobs: Sequence[PlannedJob], rules: Sequence[RulePlan], gpu: GpuModel
-) -> list[str]:
+def _totals(jobs: Sequence[PlannedJob], rules: Sequence[RulePlan], gpu: GpuModel) -> list[str]:
     path = critical_path(jobs)
     gpu_seconds = sum(plan.gpu_seconds for plan in rules)
     core_seconds = sum(plan.total for plan in rules if not plan.num_gpus)
