@@ -35,15 +35,7 @@ for rule_file in study.source.rule_files:
 
 
 include: "workflow/rules/policies.smk"
-
-
-if study.gold_rm.is_published:
-
-    include: "workflow/rules/published_gold_rm.smk"
-
-else:
-
-    include: "workflow/rules/gold_rm.smk"
+include: f"workflow/rules/{study.gold_rm.rule_file}.smk"
 
 
 if study.checkpoints():

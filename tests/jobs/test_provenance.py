@@ -229,6 +229,10 @@ FILES_OF_THE_USER = {
     *("config.data", "config.training"),
     *TEXT,
 }
+GOLD = {
+    *("reward_model.gold_scorer", "config.utility_gold"),
+    *HIDDEN_UTILITY,
+}
 REWARD_MODEL = {
     *("reward_model.training", "reward_model.scoring", "reward_model.validation"),
     *("config.reward_model_batch", "config.reward_model", "config.model", *CELLS),
@@ -300,6 +304,10 @@ DEPENDENCIES = {
         *("config.reward_model", "config.model", *CELLS, "data.dialogue"),
         *MODEL,
     },
+    "utility_gold_rm": {
+        *("reward_model.utility_gold", "reward_model.validation", "config.utility_gold"),
+        *UTILITY,
+    },
     "synthetic_responses": {"policy.comparison_pairs"} | MODEL | SAMPLERS,
     "synthetic_comparisons": {
         *(
@@ -309,7 +317,7 @@ DEPENDENCIES = {
             *CELLS,
             "randomness",
         ),
-        *MODEL | SCORING,
+        *MODEL | SCORING | GOLD,
     },
     "pool": {"methods.best_of_n.pool", "config.best_of_n", "methods.curves", *CELLS}
     | MODEL
@@ -318,7 +326,7 @@ DEPENDENCIES = {
     | POOL
     | MODEL
     | SCORING
-    | HIDDEN_UTILITY,
+    | GOLD,
     "best_of_n": {"methods.best_of_n.curve", "theory.best_of_n", "theory.kl", "methods.curves"}
     | VARIANTS
     | POOL
@@ -333,7 +341,7 @@ DEPENDENCIES = {
     | TRAINING
     | SAMPLING
     | SCORING
-    | HIDDEN_UTILITY,
+    | GOLD,
     "method": {
         *("methods.plugin_method", "methods.method_files", "methods.curves"),
         *("config.method_job", "config.rl", "config.training", *CELLS),
@@ -356,7 +364,7 @@ DEPENDENCIES = {
             "methods.curves",
             *VARIANTS,
         ),
-        *MODEL | SAMPLERS | SCORING | HIDDEN_UTILITY,
+        *MODEL | SAMPLERS | SCORING | GOLD,
     },
     "tilted": {"methods.best_of_n.tilted", "methods.curves"} | CELLS,
     "gold_ceiling": {

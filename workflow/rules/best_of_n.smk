@@ -46,7 +46,7 @@ rule pool_gold_scores:
     input:
         pool="<results>/best_of_n/{policy_size}/pool.parquet",
         tokenizer="<results>/policies/{policy_size}/tokenizer.json",
-        gold_rm="<results>/gold_rm/model.safetensors",
+        gold_rm=in_results(paths.gold_rm_file(study)),
     output:
         scores="<results>/best_of_n/{policy_size}/gold_scores.parquet",
         scale="<results>/best_of_n/{policy_size}/gold_scale.json",

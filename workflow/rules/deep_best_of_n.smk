@@ -41,7 +41,7 @@ rule deep_best_of_n:
     input:
         pool="<results>/deep_best_of_n/{policy_size}/pool.safetensors",
         tokenizer="<results>/policies/{policy_size}/tokenizer.json",
-        gold_rm="<results>/gold_rm/model.safetensors",
+        gold_rm=in_results(paths.gold_rm_file(study)),
         proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
     output:
         curve="<results>/deep_best_of_n/{policy_size}/<proxy_rm>/curve.parquet",

@@ -19,7 +19,7 @@ rule method:
         proxy_rm=lambda wildcards: in_results(
             f"{paths.proxy_rm_folder(plugin_run(wildcards).proxy_rm)}/model.safetensors"
         ),
-        gold_rm="<results>/gold_rm/model.safetensors",
+        gold_rm=in_results(paths.gold_rm_file(study)),
     output:
         curve="<results>/{run_folder}/curve.parquet",
         record="<results>/{run_folder}/run_record.json",

@@ -16,7 +16,7 @@ rule ppo:
         prompts="<results>/data/prompts.parquet",
         policy="<results>/policies/{policy_size}/model.safetensors",
         proxy_rm="<results>/proxy_rms/<proxy_rm>/model.safetensors",
-        gold_rm="<results>/gold_rm/model.safetensors",
+        gold_rm=in_results(paths.gold_rm_file(study)),
     output:
         beside("<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>", POLICY_FILES),
         curve="<results>/ppo/{policy_size}/kl-{kl_coef}/<proxy_rm>/curve.parquet",

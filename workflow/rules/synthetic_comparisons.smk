@@ -42,7 +42,7 @@ rule synthetic_comparisons:
     input:
         pairs="<results>/synthetic_comparisons/pairs.parquet",
         tokenizer=f"<results>/policies/{study.comparison_policy}/tokenizer.json",
-        gold_rm="<results>/gold_rm/model.safetensors",
+        gold_rm=in_results(paths.gold_rm_file(study)),
     output:
         comparisons="<results>/synthetic_comparisons/comparisons.parquet",
         record="<results>/synthetic_comparisons/comparisons_record.json",

@@ -66,7 +66,7 @@ class EmbeddedDemonstrationSettings(StrictModel):
 class EmbeddedComparisonSettings(StrictModel):
     """One job: have annotators of the embedded world compare responses."""
 
-    num_comparisons: PositiveInt
+    num_comparisons: NonNegativeInt
     num_validation: PositiveInt
     candidates: CandidateConfig
     annotators: AnnotatorConfig

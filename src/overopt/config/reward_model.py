@@ -1,6 +1,6 @@
 """Settings of the reward models and of the comparisons they learn from."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -12,11 +12,16 @@ from overopt.config.training import Numerics, OptimizationConfig, TextConfig
 
 
 class GoldRMConfig(CheckpointConfig):
-    """The gold RM: the reward model that stands for the human (section 2.1).
+    """Gold: what stands for the human (section 2.1).
 
-    Trained here on human comparisons, or published by others and taken as it is.
+    A reward model, trained here on human comparisons, or published by others and taken as it is; or
+    the embedded world's hidden utility, exact.
     """
 
+    source: Literal["model", "utility"] = Field(
+        default="model",
+        description="A reward model, or the embedded world's hidden utility, exact.",
+    )
     backbone: str | None = Field(
         default=None, description="Policy whose SFT checkpoint the gold RM starts from."
     )
@@ -36,6 +41,8 @@ class GoldRMConfig(CheckpointConfig):
 
     @model_validator(mode="after")
     def _is_trained_or_published(self) -> Self:
+        if self.is_utility:
+            return self._has_nothing_to_train()
         of_training = ("backbone", "num_comparisons", "learning_rate")
         given = [name for name in of_training if getattr(self, name) is not None]
         missing = [name for name in of_training if name not in given]
@@ -53,10 +60,36 @@ class GoldRMConfig(CheckpointConfig):
             raise ValueError("has chat without a checkpoint; only a published one has a template")
         return self
 
+    def _has_nothing_to_train(self) -> Self:
+        used = ("source", "num_validation", "seed")
+        excess = [
+            name
+            for name, field in type(self).model_fields.items()
+            if name not in used and getattr(self, name) != field.default
+        ]
+        if excess:
+            raise ValueError(
+                f"has source: utility and {', '.join(excess)}; the hidden utility is no model, so "
+                "remove these, or source to have a reward model"
+            )
+        return self
+
+    @property
+    def is_utility(self) -> bool:
+        """Whether it is the hidden utility itself."""
+        return self.source == "utility"
+
     @property
     def is_published(self) -> bool:
-        """Whether it is taken as it is."""
+        """Whether it is a reward model that is taken as it is."""
         return self.checkpoint is not None
+
+    @property
+    def rule_file(self) -> str:
+        """The file of workflow/rules that makes it, by its stem."""
+        if self.is_utility:
+            return "utility_gold_rm"
+        return "published_gold_rm" if self.is_published else "gold_rm"
 
 
 class SyntheticComparisonsConfig(StrictModel):

@@ -27,7 +27,7 @@ RULES = {
     "demonstrations": Rule("human data", ("embedded_demonstrations.py", "file_demonstrations.py")),
     "human_comparisons": Rule("human data", ("embedded_comparisons.py", "file_comparisons.py")),
     "policy": Rule("policies", ("train_language_model.py",), "policies"),
-    "gold_rm": Rule("gold RM", ("train_gold_rm.py", "published_gold_rm.py")),
+    "gold_rm": Rule("gold RM", ("train_gold_rm.py", "published_gold_rm.py", "utility_gold_rm.py")),
     "synthetic_responses": Rule("synthetic comparisons", ("synthetic_responses.py",)),
     "synthetic_comparisons": Rule("synthetic comparisons", ("synthetic_comparisons.py",)),
     "backbone": Rule("proxy RMs", ("train_language_model.py",), "backbones"),

@@ -8,7 +8,6 @@ import pandas as pd
 
 from overopt.config.chat_format import ChatFormat
 from overopt.config.reward_model import PublishedGoldRMSettings
-from overopt.errors import UserError
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
 from overopt.models.checkpoint_files import WEIGHTS
@@ -21,7 +20,11 @@ from overopt.reward_model.published import (
     load_published,
     mark_as_published,
 )
-from overopt.reward_model.validation import require_distinctions, validation_metrics
+from overopt.reward_model.validation import (
+    held_out_comparisons,
+    require_distinctions,
+    validation_metrics,
+)
 
 _ANSWER = " Yes."
 
@@ -44,13 +47,7 @@ def take_as_gold_rm(
     day = _copy(checkpoint, model_dir, settings.chat)
     gold = load_published(model_dir)
     _try_template(gold, pd.read_parquet(prompts)["prompt"].tolist())
-    table = pd.read_parquet(comparisons)
-    held_out = table[table["split"] == "validation"].iloc[: settings.num_validation]
-    if len(held_out) < settings.num_validation:
-        raise UserError(
-            f"gold_rm.num_validation: {settings.num_validation}, but there are {len(held_out)} "
-            "such comparisons; lower it or give more comparisons"
-        )
+    held_out = held_out_comparisons(comparisons, settings.num_validation)
     asked = held_out["prompt"].tolist()
     answers = [*held_out["chosen"].tolist(), *held_out["rejected"].tolist()]
     chosen, rejected = np.split(gold.score([*asked, *asked], answers), 2)

@@ -14,7 +14,7 @@ from overopt.config.reward_model import LabelSettings
 from overopt.jobs.job import Job
 from overopt.models.tokens import id_lists
 from overopt.randomness import numpy_generator
-from overopt.reward_model.scorer import load_scorer
+from overopt.reward_model.gold_scorer import load_gold_rm
 
 SPLITS = {"rm": "train", "rm_validation": "validation"}
 
@@ -52,7 +52,7 @@ def label_pairs(
     And sampled_is_flipped, which turns the label into a sampled one.
     """
     table = pd.read_parquet(pairs)
-    gold = load_scorer(gold_rm, tokenizer_dir)
+    gold = load_gold_rm(gold_rm, tokenizer_dir)
     prompts = id_lists(table["prompt_ids"])
     ids = {name: id_lists(table[name]) for name in ("first_ids", "second_ids")}
     # One call for both, so that a response that was drawn twice ties with itself.

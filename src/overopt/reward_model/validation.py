@@ -1,6 +1,9 @@
 """How well a reward model predicts held-out comparisons."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 
 from overopt.errors import UserError
 
@@ -17,6 +20,24 @@ def validation_metrics(differences: np.ndarray) -> dict[str, float]:
         "validation_loss": float(np.logaddexp(0, -differences.astype(np.float64)).mean()),
         "validation_accuracy": accuracy(differences),
     }
+
+
+def held_out_comparisons(comparisons: Path, num_validation: int) -> pd.DataFrame:
+    """Read the first of the held-out human comparisons: prompt, chosen, rejected (text).
+
+    Raises
+    ------
+    UserError
+        There are fewer than `num_validation`.
+    """
+    table = pd.read_parquet(comparisons)
+    held_out = table[table["split"] == "validation"].iloc[:num_validation]
+    if len(held_out) < num_validation:
+        raise UserError(
+            f"gold_rm.num_validation: {num_validation}, but there are {len(held_out)} "
+            "such comparisons; lower it or give more comparisons"
+        )
+    return held_out
 
 
 def require_distinctions(differences: np.ndarray, key: str) -> None:

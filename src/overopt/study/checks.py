@@ -24,6 +24,7 @@ from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
 from overopt.data.bpe import NUM_BYTES, SMALLEST_VOCABULARY
 from overopt.data.hub.local_files import MAX_FILES, files_of
+from overopt.data.sources import SOURCES, DataConfig
 from overopt.data.splits import assign_split
 from overopt.data.world.prompts import all_prompts
 from overopt.data.world.vocabulary import MAX_PROMPT_TOKENS, MAX_RESPONSE_TOKENS
@@ -138,6 +139,16 @@ def _checkpoint_fault(model: CheckpointConfig) -> str | None:
             "owner/name, or remove revision for a local folder"
         )
     return None
+
+
+def _check_utility(data: DataConfig, gold_rm: GoldRMConfig) -> Iterator[str]:
+    if gold_rm.is_utility and not SOURCES[data.source].has_hidden_utility:
+        known = ", ".join(name for name, source in SOURCES.items() if source.has_hidden_utility)
+        yield (
+            f"gold_rm.source: utility, but human data of source {data.source} has no hidden "
+            f"utility (only {known} has); remove it and give a reward model (backbone, "
+            "num_comparisons and learning_rate, or checkpoint)"
+        )
 
 
 def _check_gold_data(data: EmbeddedDataConfig, gold_rm: GoldRMConfig) -> Iterator[str]:
@@ -412,6 +423,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("policies", "compute"), _check_samplers),
     (("policies", "synthetic_comparisons"), _check_comparison_policy),
     (("policies", "proxy_sizes", "gold_rm", "backbone"), _check_checkpoints),
+    (("data", "gold_rm"), _check_utility),
     (("data", "gold_rm"), _of(EmbeddedDataConfig, _check_gold_data)),
     (("best_of_n",), _check_pool),
     (("deep_best_of_n", "best_of_n", "grid"), _check_deep_pool),

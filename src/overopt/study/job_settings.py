@@ -33,6 +33,7 @@ from overopt.config.reward_model import (
 )
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import OptimizationConfig
+from overopt.config.utility_gold import UtilityGold, UtilityGoldSettings
 from overopt.data.sources import vocabulary_size
 from overopt.jobs.plugins import origin, registering, with_plugins
 from overopt.randomness import job_seed
@@ -72,7 +73,7 @@ def embedded_comparison_settings(study: Study) -> EmbeddedComparisonSettings:
     """Settings of the job that has the embedded world's annotators compare responses."""
     data = study.data_of(EmbeddedDataConfig)
     return EmbeddedComparisonSettings(
-        num_comparisons=study.gold_rm.num_comparisons or 0,  # a published one: see study_checks
+        num_comparisons=study.gold_rm.num_comparisons or 0,  # the hidden utility learns from none
         num_validation=study.gold_rm.num_validation,
         candidates=data.candidates,
         annotators=data.annotators,
@@ -101,7 +102,7 @@ def gold_rm_settings(study: Study) -> RewardModelSettings:
     """Settings of the gold RM's training."""
     gold = study.gold_rm
     if gold.num_comparisons is None or gold.learning_rate is None:
-        raise TypeError("a published gold RM is not trained")
+        raise TypeError("a gold RM that is published, or no model, is not trained")
     return RewardModelSettings(
         proxy_rm=None,
         num_comparisons=gold.num_comparisons,
@@ -122,6 +123,15 @@ def published_gold_rm_settings(study: Study) -> PublishedGoldRMSettings:
     """Settings of the job that measures a published gold RM."""
     return PublishedGoldRMSettings(
         num_validation=study.gold_rm.num_validation, chat=study.gold_rm.chat
+    )
+
+
+def utility_gold_settings(study: Study) -> UtilityGoldSettings:
+    """Settings of the job that takes the hidden utility as gold."""
+    annotators = study.data_of(EmbeddedDataConfig).annotators
+    return UtilityGoldSettings(
+        utility=UtilityGold(inverse_temperature=annotators.inverse_temperature),
+        num_validation=study.gold_rm.num_validation,
     )
 
 

@@ -12,6 +12,7 @@ from overopt.config.axes import path_pattern, values_in_path, wildcard_patterns
 from overopt.config.cells import RUN_AXES, ProxyRM, Run
 from overopt.config.keep import KeepConfig
 from overopt.config.methods import BEST_OF_N, METHODS, plugin_methods, sweep_methods
+from overopt.config.utility_gold import UTILITY_FILE
 from overopt.study.study import Study
 
 PROXY_RM = path_pattern(ProxyRM)
@@ -32,6 +33,11 @@ def policy_folder(policy_size: str) -> str:
 def backbone_folder(proxy_rm: ProxyRM) -> str:
     """Folder of the backbone that a proxy RM starts from."""
     return f"backbones/{proxy_rm.proxy_size}/seed-{proxy_rm.seed}"
+
+
+def gold_rm_file(study: Study) -> str:
+    """File that stands for the gold RM: a model's weights, or the record of the hidden utility."""
+    return f"gold_rm/{UTILITY_FILE if study.gold_rm.is_utility else 'model.safetensors'}"
 
 
 def proxy_rm_folder(proxy_rm: ProxyRM) -> str:

@@ -17,7 +17,8 @@ from overopt.data.hidden_utility import Utilities, hidden_utilities
 from overopt.jobs.job import Job
 from overopt.methods.best_of_n.deep_pool import DeepPrompt, read_deep_pool
 from overopt.methods.curves import curve_table
-from overopt.reward_model.scorer import Scorer, load_scorer
+from overopt.reward_model.gold_scorer import load_gold_rm
+from overopt.reward_model.scorer import Scorer
 from overopt.reward_model.variants import load_proxy
 from overopt.theory.best_of_n import best_of_n_scores, best_of_n_weights
 from overopt.theory.kl import best_of_n_kl, default_ns, estimated_best_of_n_kl
@@ -86,7 +87,7 @@ def deep_best_of_n_curve(
     """Write the curve of one proxy RM over a large pool, for all n up to `max_n`."""
     proxy = load_proxy(settings.run.proxy_rm, proxy_rm, tokenizer_dir)
     utilities = hidden_utilities(tokenizer_dir) if settings.has_hidden_utility else None
-    gold = _Gold(load_scorer(gold_rm, tokenizer_dir), utilities)
+    gold = _Gold(load_gold_rm(gold_rm, tokenizer_dir), utilities)
     ns = default_ns(settings.max_n)
     rows = []
     for prompt in read_deep_pool(pool):

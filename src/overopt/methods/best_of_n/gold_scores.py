@@ -9,7 +9,7 @@ from overopt.data.hidden_utility import hidden_utilities
 from overopt.jobs.job import Job
 from overopt.jobs.provenance import write_json
 from overopt.models.tokens import id_lists
-from overopt.reward_model.scorer import load_scorer
+from overopt.reward_model.gold_scorer import load_gold_rm
 from overopt.theory.pool_table import by_prompt
 from overopt.theory.score_units import within_prompt_sd
 
@@ -29,7 +29,7 @@ def score_pool_by_gold(
     score has an arbitrary offset per prompt, and in total.
     """
     table = pd.read_parquet(pool)
-    gold = load_scorer(gold_rm, tokenizer_dir)
+    gold = load_gold_rm(gold_rm, tokenizer_dir)
     prompts, responses = id_lists(table["prompt_ids"]), id_lists(table["response_ids"])
     gold_scores = gold.score(prompts, responses)
     rows = {"prompt_id": table["prompt_id"], "gold_score": gold_scores}

@@ -22,7 +22,8 @@ from overopt.models.tokens import copy_tokenizer, encode_prompts, load_tokenizer
 from overopt.models.training.lora import add_adapters, merge_adapters
 from overopt.models.training.state import TrainingState
 from overopt.randomness import torch_generator
-from overopt.reward_model.scorer import Scorer, load_scorer
+from overopt.reward_model.gold_scorer import load_gold_rm
+from overopt.reward_model.scorer import Scorer
 from overopt.reward_model.variants import load_proxy
 
 
@@ -93,7 +94,7 @@ def evaluator_of(
         max_response_tokens=settings.text.max_response_tokens,
         ref_policy=ref_policy,
         proxy_rm=proxy,
-        gold_rm=load_scorer(files.gold_rm_dir, files.policy_dir, ref_policy.device),
+        gold_rm=load_gold_rm(files.gold_rm_dir, files.policy_dir, ref_policy.device),
         human_scores=hidden_utilities(files.policy_dir) if settings.has_hidden_utility else None,
         precision=settings.numerics.precision,
     )

@@ -20,7 +20,9 @@ def proxy_scoring_compute(study: Study, proxy_size: str) -> ComputeConfig:
 
 
 def gold_scoring_compute(study: Study) -> ComputeConfig:
-    """What a job runs on that scores by the gold RM."""
+    """What a job runs on that scores by the gold RM; the hidden utility needs no GPU."""
+    if study.gold_rm.is_utility:
+        return ComputeConfig()
     return _scoring(study, study.gold_rm_compute())
 
 

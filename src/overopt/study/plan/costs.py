@@ -156,9 +156,9 @@ def backbone(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
 
 
 def gold_rm(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
-    """Training of the gold RM; of a published one, its measurement."""
+    """Training of the gold RM; of a published one, or of the hidden utility, its measurement."""
     gold, shape = study.gold_rm, gold_shape(study)
-    if gold.is_published:
+    if gold.num_comparisons is None:
         compute, number = gold_scoring_compute(study), gold.num_validation
         held, scored = host_memory.pairs(study, number), texts(study, 2 * number)
         disk = Disk.of(model_bytes(shape))
@@ -168,7 +168,7 @@ def gold_rm(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
         shape,
         study.gold_rm_compute(),
         gpu,
-        num_comparisons=gold.num_comparisons or 0,
+        num_comparisons=gold.num_comparisons,
         num_validation=gold.num_validation,
         num_epochs=gold.num_epochs,
         batch_size=gold.batch_size,

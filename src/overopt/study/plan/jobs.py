@@ -84,14 +84,17 @@ def _data_and_policies(study: Study, job: JobOf) -> Iterator[PlannedJob]:
 
 
 def _gold_and_pairs(study: Study, job: JobOf) -> Iterator[PlannedJob]:
-    published = study.gold_checkpoint
-    if published is None:
-        start = _name("policy", str(study.gold_rm.backbone))
-    else:
-        start = _name("published_checkpoint", published.slug)
-    yield job("gold_rm", needs=["human_comparisons", start])
+    yield job("gold_rm", needs=["human_comparisons", *_gold_start(study)])
     yield job("synthetic_responses", needs=[_name("policy", study.comparison_policy)])
     yield job("synthetic_comparisons", needs=["synthetic_responses", "gold_rm"])
+
+
+def _gold_start(study: Study) -> list[str]:
+    """The job that makes what the gold RM starts from; none where it is the hidden utility."""
+    gold, published = study.gold_rm, study.gold_checkpoint
+    if published is not None:
+        return [_name("published_checkpoint", published.slug)]
+    return [] if gold.backbone is None else [_name("policy", gold.backbone)]
 
 
 def _proxy_rms(study: Study, job: JobOf) -> Iterator[PlannedJob]:

@@ -60,6 +60,8 @@ KNOWN_SHAPES = {
 settings of 14M and 31M in EleutherAI/pythia, and the vocabulary of the published config.json."""
 
 
+NO_MODEL = ModelShape(0, 0, 0, 0, num_embeddings=0)
+"""Shape of the hidden utility as gold: a formula, which costs no more than to read the texts."""
 ASSUMED = KNOWN_SHAPES["EleutherAI/pythia-1.4b"]
 """Shape of a hub repository that is not known here and has not been fetched yet."""
 
@@ -75,7 +77,9 @@ def proxy_shape(study: Study, proxy_size: str) -> ModelShape:
 
 
 def gold_shape(study: Study) -> ModelShape:
-    """Shape of the gold RM: a published one's, or that of the policy it starts from."""
+    """Shape of the gold RM: a published one's, that of the policy it starts from, or none."""
+    if study.gold_rm.is_utility:
+        return NO_MODEL
     backbone = study.gold_rm.backbone
     return _shape(study, study.gold_rm if backbone is None else study.policies[backbone])
 

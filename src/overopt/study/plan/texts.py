@@ -77,7 +77,7 @@ def num_demonstrations(study: Study) -> int:
 
 
 def num_human_comparisons(study: Study) -> int:
-    """Comparisons that the gold RM is trained and measured on; none of a published one."""
+    """Comparisons that the gold RM is measured on and, where it is trained, trained on."""
     gold = study.gold_rm
     return (gold.num_comparisons or 0) + (gold.num_validation or 0)
 
