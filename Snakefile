@@ -48,13 +48,7 @@ include: "workflow/rules/proxy_rms.smk"
 include: "workflow/rules/best_of_n.smk"
 include: "workflow/rules/deep_best_of_n.smk"
 include: "workflow/rules/ppo.smk"
-
-
-if plugin_methods():
-
-    include: "workflow/rules/methods.smk"
-
-
+include: "workflow/rules/methods.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/forms.smk"
 include: "workflow/rules/claims.smk"

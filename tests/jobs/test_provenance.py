@@ -343,7 +343,7 @@ DEPENDENCIES = {
     | SCORING
     | GOLD,
     "method": {
-        *("methods.plugin_method", "methods.method_files", "methods.curves"),
+        *("methods.named_method", "methods.method_files", "methods.curves"),
         *("config.method_job", "config.rl", "config.training", *CELLS),
     },
     "deep_pool": {

@@ -117,7 +117,8 @@ FAULTS: list[tuple[Edit, str]] = [
     ),
     (
         put(f"{SWEEP}/methods", ["ppo", "dpo"]),
-        "grid.sweeps.rm_data.methods: found 'dpo'; expected 'best_of_n', 'ppo' or 'deep_best_of_n'",
+        "grid.sweeps.rm_data.methods: found 'dpo'; expected 'best_of_n', 'ppo', 'deep_best_of_n', "
+        "'rloo', 'grpo', 'dr_grpo' or 'reinforce_pp'",
     ),
     (put("ppo", 3), "ppo: found 3; expected keys with values"),
     (put("policies", "small"), "policies: found 'small'; expected keys with values"),

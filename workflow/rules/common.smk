@@ -28,7 +28,7 @@ os.environ.update(
 )
 
 from overopt.config.compute import launcher
-from overopt.config.methods import plugin_methods
+from overopt.config.methods import METHODS
 from overopt.errors import UserError
 from overopt.jobs.file_list import FileList
 from overopt.jobs.left_in_queue import cancel_left_in_queue
@@ -119,9 +119,17 @@ def proxy_plugins(wildcards):
     return job_settings.proxy_plugins(paths.proxy_rm_at(wildcards))
 
 
-def plugin_run(wildcards):
-    """The run of a plugin's method that the wildcards of a path name."""
+def method_run(wildcards):
+    """The run that a path names, of a method that is a function (`Method.job`)."""
     return paths.run_in(wildcards.run_folder)
+
+
+def method_code(run):
+    """Digest of the script of such methods, of the run's own method and of its plugins."""
+    home = METHODS[run.method].job.partition(":")[0]
+    modules = [*code_modules(job_settings.run_plugins(run)), home]
+    path = REPO / "workflow" / "scripts" / "method.py"
+    return code_digest(path, SOURCE, tuple(dict.fromkeys(modules)))
 
 
 @cache

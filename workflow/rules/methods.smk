@@ -1,12 +1,13 @@
 """
-Methods that plugins register (docs/extending.md), against a proxy RM.
+Methods that are a function each: RLOO, GRPO, Dr. GRPO, REINFORCE++, and those of plugins
+(docs/extending.md), against a proxy RM.
 
 INPUTS
     data/prompts.parquet, policies/, gold_rm/, proxy_rms/
 OUTPUTS
     {method}/{policy}/{its own axes}/{proxy RM}/curve.parquet, and what else the method leaves there
 STEPS
-    method   run the plugin's function; check the curve it wrote
+    method   run the function that the method names; check the curve it wrote
 """
 
 
@@ -14,10 +15,10 @@ rule method:
     input:
         prompts="<results>/data/prompts.parquet",
         policy=lambda wildcards: in_results(
-            f"{paths.policy_folder(plugin_run(wildcards).policy_size)}/model.safetensors"
+            f"{paths.policy_folder(method_run(wildcards).policy_size)}/model.safetensors"
         ),
         proxy_rm=lambda wildcards: in_results(
-            f"{paths.proxy_rm_folder(plugin_run(wildcards).proxy_rm)}/model.safetensors"
+            f"{paths.proxy_rm_folder(method_run(wildcards).proxy_rm)}/model.safetensors"
         ),
         gold_rm=in_results(paths.gold_rm_file(study)),
     output:
@@ -34,12 +35,10 @@ rule method:
         launch=launch("method"),
     params:
         config=lambda wildcards: as_param(
-            job_settings.method_settings(study, plugin_run(wildcards)),
-            job_settings.run_plugins(plugin_run(wildcards)),
+            job_settings.method_settings(study, method_run(wildcards)),
+            job_settings.run_plugins(method_run(wildcards)),
         ),
-        code=lambda wildcards: code(
-            "method", job_settings.run_plugins(plugin_run(wildcards))
-        ),
+        code=lambda wildcards: method_code(method_run(wildcards)),
     shell:
         "{resources.launch} {REPO:q}/workflow/scripts/method.py"
         " --config {params.config:q} --code {params.code}"

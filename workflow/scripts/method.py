@@ -1,4 +1,4 @@
-"""Optimize a policy against one proxy RM by a plugin's method, and measure its curve.
+"""Optimize a policy against one proxy RM by a method that is a function, and measure its curve.
 
 python workflow/scripts/method.py --config '{"plugins": ["my_package.mine"], ...}'
     --prompts prompts.parquet --policy policies/small/model.safetensors
@@ -9,7 +9,7 @@ python workflow/scripts/method.py --config '{"plugins": ["my_package.mine"], ...
 from overopt.jobs.job import Input, Job, Output, Settings, run
 from overopt.config.method_job import MethodSettings
 from overopt.methods.method_files import MethodFiles
-from overopt.methods.plugin_method import optimize_by_plugin
+from overopt.methods.named_method import optimize_by_name
 
 
 def main(
@@ -30,7 +30,7 @@ def main(
         iterations=curve.parent / "iterations.csv",
         model_dir=curve.parent,
     )
-    optimize_by_plugin(job, MethodSettings.model_validate_json(config), files)
+    optimize_by_name(job, MethodSettings.model_validate_json(config), files)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Settings of the job of a plugin's method."""
+"""Settings of the job of a method that has no rules of its own."""
 
 from pydantic import JsonValue
 
@@ -7,7 +7,7 @@ from overopt.config.rl import EvaluationSettings
 
 
 class MethodSettings(EvaluationSettings):
-    """One job: one run of a plugin's method.
+    """One job: one run of such a method, of the project or of a plugin.
 
     `options` is the method's section in `methods` of the config, with the defaults of
     `Method.options`.

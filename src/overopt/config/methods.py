@@ -1,9 +1,11 @@
 """
 The methods that optimize against a proxy reward model, as data.
 
-Nothing is imported here, so that Snakemake may read the table before any job runs.
+Nothing is imported here, so that Snakemake may read the table before any job runs, and that no job
+depends on the settings of a method that it does not know.
 """
 
+import importlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,9 +39,10 @@ class Method:
     in_sweeps
         Whether a sweep of the config may name it.
     job, options
-        Of a plugin's method: the function (job, settings, files) that writes its curve, as
-        "package.module:function", and the model of its section in `methods` of the config; none:
-        it has no settings.
+        Of a method without rules of its own: the function (job, settings, files) that writes its
+        curve, as "package.module:function", and the model of its section in `methods` of the
+        config, itself or as "package.module:Class"; none: it has no settings. Every method of a
+        plugin is one.
 
     """
 
@@ -52,7 +55,15 @@ class Method:
     name_in_tables: str = ""
     in_sweeps: bool = True
     job: str = ""
-    options: type[BaseModel] | None = None
+    options: type[BaseModel] | str | None = None
+
+    @property
+    def options_model(self) -> type[BaseModel] | None:
+        """Model of the method's section, imported where `options` names it."""
+        if not isinstance(self.options, str):
+            return self.options
+        module, _, name = self.options.partition(":")
+        return getattr(importlib.import_module(module), name)
 
     @property
     def column(self) -> str:
@@ -102,6 +113,22 @@ register_method(
         name_in_tables=BEST_OF_N,
     )
 )
+_POLICY_GRADIENTS = "overopt.methods.policy_gradient.job"
+for _name, _label, _options in (
+    ("rloo", "RLOO", "GroupConfig"),
+    ("grpo", "GRPO", "GroupConfig"),
+    ("dr_grpo", "Dr. GRPO", "GroupConfig"),
+    ("reinforce_pp", "REINFORCE++", "PolicyGradientConfig"),
+):
+    register_method(
+        Method(
+            *(_name, _label, "rl", "step"),
+            is_binned=True,
+            axes=("kl_coef",),
+            job=f"{_POLICY_GRADIENTS}:optimize_by_{_name}",
+            options=f"overopt.config.policy_gradient:{_options}",
+        )
+    )
 # The distribution of highest proxy score at each KL: PPO's ideal, computed from a pool.
 register_method(Method("tilted", "tilted", "rl", "step", is_binned=True, in_sweeps=False))
 # Other weightings of a pool than best-of-n: the rules of `overopt.theory.selection`.
@@ -119,8 +146,8 @@ def sweep_methods() -> list[str]:
     return [name for name, method in METHODS.items() if method.in_sweeps]
 
 
-def plugin_methods() -> list[str]:
-    """Names of the methods that plugins registered."""
+def job_methods() -> list[str]:
+    """Names of the methods that one rule runs, each by the function that it names."""
     return [name for name, method in METHODS.items() if method.job]
 
 

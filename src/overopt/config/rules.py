@@ -40,7 +40,7 @@ RULES = {
     "deep_pool": Rule("large-n best-of-n", ("deep_pool.py",)),
     "deep_best_of_n": Rule("large-n best-of-n", ("deep_best_of_n.py",)),
     "ppo": Rule("PPO", ("ppo.py",)),
-    "method": Rule("methods of plugins", ("method.py",)),
+    "method": Rule("other RL and plugins", ("method.py",)),
     "feature_correlations": Rule(ANALYSIS, ("feature_correlations.py",)),
     "fits": Rule(ANALYSIS, ("fits.py",)),
     "forms": Rule(ANALYSIS, ("forms.py",)),

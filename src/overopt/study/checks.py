@@ -16,7 +16,7 @@ from overopt.config.data import EmbeddedDataConfig, FileDataConfig, SplitConfig
 from overopt.config.deep_best_of_n import DeepBestOfNConfig
 from overopt.config.grid import SWEEP_KEYS, GridConfig, SweepConfig
 from overopt.config.hub import HubDataConfig, HubDatasetConfig
-from overopt.config.methods import METHODS, plugin_methods
+from overopt.config.methods import METHODS, job_methods
 from overopt.config.model import CheckpointConfig
 from overopt.config.policy import SAMPLERS, BackboneConfig
 from overopt.config.reward_model import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
@@ -392,12 +392,15 @@ def _num_evaluation_prompts(**fractions: float) -> int:
 
 
 def _check_methods(methods: Mapping[str, Mapping[str, Any]], grid: GridConfig) -> Iterator[str]:
-    """Settings of the methods that plugins register."""
+    """Settings of the methods without rules of their own."""
     for name in methods:
-        if name not in plugin_methods():
-            yield f"methods.{name}: no plugin registers a method of this name; remove the section"
-    for name in plugin_methods():
-        options = METHODS[name].options
+        if name not in job_methods():
+            yield (
+                f"methods.{name}: neither the project nor a plugin has a method of this name with "
+                f"a section here (they are {', '.join(job_methods())}); remove the section"
+            )
+    for name in job_methods():
+        options = METHODS[name].options_model
         if options is None:
             if methods.get(name):
                 yield f"methods.{name}: the method has no settings; remove the section"

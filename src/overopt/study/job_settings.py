@@ -270,9 +270,15 @@ def comparison_settings(study: Study) -> ComparisonSettings:
 
 
 def method_settings(study: Study, run: Run) -> MethodSettings:
-    """Settings of one run of a plugin's method."""
-    model = METHODS[run.method].options
-    options = study.methods.get(run.method, {})
+    """Settings of one run of a method that has no rules of its own.
+
+    A learning rate that its section leaves out is the policy's `ppo_learning_rate`.
+    """
+    model = METHODS[run.method].options_model
+    options = dict(study.methods.get(run.method, {}))
+    if model is not None and "learning_rate" in model.model_fields:
+        rate = study.policies[run.policy_size].ppo_learning_rate
+        options = {"learning_rate": rate} | options
     return MethodSettings(
         run=run,
         options={} if model is None else model.model_validate(options).model_dump(mode="json"),

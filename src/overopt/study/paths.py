@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from overopt.config.axes import path_pattern, values_in_path, wildcard_patterns
 from overopt.config.cells import RUN_AXES, ProxyRM, Run
 from overopt.config.keep import KeepConfig
-from overopt.config.methods import BEST_OF_N, METHODS, plugin_methods, sweep_methods
+from overopt.config.methods import BEST_OF_N, METHODS, job_methods, sweep_methods
 from overopt.config.utility_gold import UTILITY_FILE
 from overopt.study.study import Study
 
@@ -102,8 +102,7 @@ def wildcard_constraints(study: Study) -> dict[str, str]:
     patterns = {**wildcard_patterns(Run), **wildcard_patterns(ProxyRM)}
     patterns["policy_size"] = _alternatives(list(study.policies))
     patterns["proxy_size"] = _alternatives(list(study.proxy_sizes))
-    if plugin_methods():
-        patterns["run_folder"] = rf"({_alternatives(plugin_methods())})/.*"
+    patterns["run_folder"] = rf"({_alternatives(job_methods())})/.*"
     return patterns
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from overopt.config.cells import Run
-from overopt.config.methods import plugin_methods
+from overopt.config.methods import job_methods
 from overopt.config.model import ModelConfig
 from overopt.config.variants import VARIANTS
 from overopt.study import paths
@@ -122,14 +122,14 @@ def _curves(study: Study, job: JobOf) -> Iterator[PlannedJob]:
             yield _run(job, method, run, [_name(pool, run.policy_size), gold])
     for run in study.tilted_runs():
         yield job("tilted", paths.run_folder(run), [_curve("best_of_n", run)])
-    for method in ("ppo", *plugin_methods()):
+    for method in ("ppo", *job_methods()):
         for run in study.runs(method):
             yield _run(job, _rule(run), run, [_name("policy", run.policy_size), "gold_rm"])
 
 
 def _rule(run: Run) -> str:
     """Rule whose job makes the curve of a run."""
-    return "method" if run.method in plugin_methods() else run.method
+    return "method" if run.method in job_methods() else run.method
 
 
 def _run(job: JobOf, rule: str, run: Run, needs: list[str]) -> PlannedJob:

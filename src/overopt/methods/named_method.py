@@ -1,4 +1,4 @@
-"""The job of a method that a plugin registers: run it, and check the curve it wrote."""
+"""The job of a method that is a function, of the project or a plugin: run it, check its curve."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from overopt.methods.curves import MEASUREMENTS, curve_table
 from overopt.methods.method_files import MethodFiles
 
 
-def optimize_by_plugin(job: Job, settings: MethodSettings, files: MethodFiles) -> None:
+def optimize_by_name(job: Job, settings: MethodSettings, files: MethodFiles) -> None:
     """Run the function that the method names, with this job, its settings and its files.
 
     It must write `files.curve`, by `overopt.methods.curves.curve_table`; what else it leaves beside

@@ -1,0 +1,1 @@
+"""Policy gradients without a value head: RLOO, GRPO, Dr. GRPO, REINFORCE++."""
