@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 import typer
 
-from overopt.data.world.__main__ import show as show_world
+from overopt.config.data import EmbeddedDataConfig
 from overopt.errors import UserError
 from overopt.runs import commands as runs
 from overopt.terminal import show_any_character
@@ -18,11 +18,36 @@ app = typer.Typer(
     "at a run of your own.",
 )
 app.callback()(show_any_character)
-app.command("world")(show_world)
 app.command("fit")(runs.fit)
 app.command("diagnose")(runs.diagnose)
 app.command("kl")(runs.kl)
 app.command("label-plan")(runs.label_plan)
+
+
+@app.command()
+def world(
+    configfile: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="The config of a study of the embedded world.")
+    ] = Path("config/config.yaml"),
+    num_prompts: Annotated[int, typer.Option(min=0, max=2304, help="Prompts to show.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other texts.")] = 0,
+) -> None:
+    """Print the embedded world of a config: its hidden utility, prompts, texts and judgements."""
+    from overopt.data.world.show import show_world
+    from overopt.study.config_file import read_config_file
+    from overopt.study.study import read_study
+
+    try:
+        study = read_study(cast(dict[str, object], read_config_file(configfile)))
+        if not study.source.has_hidden_utility:
+            raise UserError(
+                f"{configfile}: data.source is {study.data.source}, which has no hidden utility to "
+                "show; give a config whose source is embedded"
+            )
+    except UserError as error:
+        raise runs.mistake(error) from None
+    show_world(study.data_of(EmbeddedDataConfig), num_prompts, seed)
+
 
 Results = Annotated[Path, typer.Argument(help="Folder of a study, e.g. results/default.")]
 

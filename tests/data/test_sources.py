@@ -6,6 +6,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from overopt.config.world import PLAIN_WORLD
 from overopt.data.hidden_utility import hidden_utilities
 from overopt.data.sources import SOURCES, DataConfig
 from overopt.data.world.prompts import all_prompts
@@ -50,7 +51,9 @@ def test_the_hidden_utility_of_token_ids_is_that_of_their_texts(tokenizer_dir: P
     eos, the = ids("<eos>"), ids("the")
     # Nothing counts from the end-of-text token on, and special tokens are no words.
     rows = [[the, the, the, eos, eos, the], [eos]]
-    found = hidden_utilities(tokenizer_dir)(encode_prompts(tokenizer, prompts, 10), rows)
+    found = hidden_utilities(tokenizer_dir, PLAIN_WORLD)(
+        encode_prompts(tokenizer, prompts, 10), rows
+    )
     np.testing.assert_array_equal(found, utilities(prompts, responses))
     assert found[0] != found[1]
 
@@ -59,4 +62,4 @@ def test_words_of_another_world_have_no_hidden_utility(tokenizer_dir: Path):
     tokenizer = load_tokenizer(tokenizer_dir)
     word = encode_prompts(tokenizer, ["write"], 10)[0]
     with pytest.raises(UserError):
-        hidden_utilities(tokenizer_dir)([word], [word])
+        hidden_utilities(tokenizer_dir, PLAIN_WORLD)([word], [word])

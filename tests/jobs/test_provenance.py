@@ -220,11 +220,14 @@ SCORING = {
     "models.device",
     *STATES,
 }
-UTILITY = {"data.world.utility", "data.world.prompts", "data.world.vocabulary"}
+UTILITY = {
+    *("data.world.utility", "data.world.dials", "data.world.prompts", "data.world.vocabulary"),
+    "config.world",
+}
 HIDDEN_UTILITY = {"data.hidden_utility", *UTILITY}
 WRITERS = {"data.world.writers", "data.world.prompts", "data.world.vocabulary"}
 FILES_OF_THE_USER = {
-    *("data.files", "data.jsonl", "data.splits", "data.bpe"),
+    *("config.world", "data.files", "data.jsonl", "data.splits", "data.bpe"),
     *("data.file_kinds", "data.json_rows", "data.repeated_prompts"),
     *("config.data", "config.training"),
     *TEXT,
@@ -238,7 +241,7 @@ REWARD_MODEL = {
     *("config.reward_model_batch", "config.reward_model", "config.model", *CELLS),
     "config.chat_format",
 }
-POOL = {"config.best_of_n", "theory.pool_table", *CELLS}
+POOL = {"config.best_of_n", "config.world", "theory.pool_table", *CELLS}
 STATISTICS = {
     *CELLS,
     *(
@@ -259,6 +262,7 @@ REPORT = {
 }
 DEPENDENCIES = {
     "embedded_demonstrations": {
+        "config.world",
         *("data.world.demonstrations", "data.world.tokenizer", "data.splits", "randomness"),
         *("config.data", "config.training"),
         *WRITERS,
@@ -319,7 +323,7 @@ DEPENDENCIES = {
         ),
         *MODEL | SCORING | GOLD,
     },
-    "pool": {"methods.best_of_n.pool", "config.best_of_n", "methods.curves", *CELLS}
+    "pool": {"methods.best_of_n.pool", "config.best_of_n", "config.world", "methods.curves", *CELLS}
     | MODEL
     | SAMPLERS,
     "pool_gold_scores": {"methods.best_of_n.gold_scores", "theory.score_units"}
@@ -344,11 +348,12 @@ DEPENDENCIES = {
     | GOLD,
     "method": {
         *("methods.named_method", "methods.method_files", "methods.curves"),
-        *("config.method_job", "config.rl", "config.training", *CELLS),
+        *("config.method_job", "config.rl", "config.world", "config.training", *CELLS),
     },
     "deep_pool": {
         "methods.best_of_n.deep_pool",
         "config.deep_best_of_n",
+        "config.world",
         "methods.curves",
         *CELLS,
     }
@@ -383,7 +388,10 @@ DEPENDENCIES = {
             "randomness",
         ),
     },
-    "feature_correlations": {"data.world.feature_correlations", *CELLS} | TEXT | UTILITY,
+    "feature_correlations": {
+        *("data.world.feature_correlations", "config.data", "config.training", *CELLS),
+        *TEXT | UTILITY,
+    },
     "fits": {"analysis.fits", "analysis.recalibration", "analysis.tables", "analysis.trends"}
     | {"analysis.sweeps"}
     | STATISTICS,

@@ -74,7 +74,7 @@ FAULTS: list[tuple[Edit, str]] = [
     (
         put("data/files", "here"),  # "files" is also the name of another source
         "data.files: unknown key; expected one of source, num_demonstrations, candidates, "
-        "annotators",
+        "annotators, world",
     ),
     (
         put("policies/small/embedded", 1),
@@ -214,8 +214,8 @@ FAULTS: list[tuple[Edit, str]] = [
     (put("splits/rm", 0.3), "splits: the shares sum to 1.03; make them sum to 1"),
     (
         put("data/candidates/writer_share", 0.5),
-        "data.candidates: policy_share and writer_share sum to 1.1; lower them to 1 or less, the "
-        "rest are degenerate texts",
+        "data.candidates: policy_share, writer_share and exuberant_share sum to 1.1; "
+        "lower them to 1 or less, the rest are degenerate texts",
     ),
     (
         put("text/max_prompt_tokens", 12),

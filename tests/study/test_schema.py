@@ -28,6 +28,7 @@ from overopt.config.keep import KeepConfig
 from overopt.config.ppo import PPOConfig
 from overopt.config.reward_model import GoldRMConfig, ProxyRMConfig, SyntheticComparisonsConfig
 from overopt.config.training import TextConfig
+from overopt.config.world import WorldConfig
 from overopt.study.schema import schema_text, study_schema
 from overopt.study.study import BackboneConfig, PolicyConfig, ProxySizeConfig, Study
 
@@ -97,6 +98,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`data` (source: embedded)": EmbeddedDataConfig,
     "`data.candidates`": CandidateConfig,
     "`data.annotators`": AnnotatorConfig,
+    "`data.world`": WorldConfig,
     "`data` (source: files)": FileDataConfig,
     "`data` (source: hub)": HubDataConfig,
     "`data.comparisons` (source: hub)": HubComparisonsConfig,

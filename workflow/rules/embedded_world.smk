@@ -82,7 +82,7 @@ rule feature_correlations:
     resources:
         **cost("feature_correlations"),
     params:
-        config=lambda wildcards: "{}",
+        config=lambda wildcards: as_param(job_settings.feature_settings(study)),
         code=code("feature_correlations"),
     shell:
         "python {REPO:q}/workflow/scripts/feature_correlations.py"

@@ -7,6 +7,7 @@ python workflow/scripts/feature_correlations.py --config '{}' --pool pool.parque
 """
 
 from overopt.jobs.job import Input, Inputs, Job, Output, Settings, run
+from overopt.config.data import FeatureSettings
 from overopt.data.world.feature_correlations import feature_correlations
 
 
@@ -20,8 +21,9 @@ def main(
     curve: Inputs,
     correlations: Output,
 ) -> None:
+    settings = FeatureSettings.model_validate_json(config)
     feature_correlations(
-        job, pool, gold_scores, tokenizer.parent, proxy_scores, curve, correlations
+        job, settings, pool, gold_scores, tokenizer.parent, proxy_scores, curve, correlations
     )
 
 

@@ -5,6 +5,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from overopt.config.cells import Run
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
+from overopt.config.world import PLAIN_WORLD, WorldConfig, is_plain
 
 
 class BestOfNConfig(StrictModel):
@@ -33,6 +34,7 @@ class PoolScoreSettings(StrictModel):
     """One job: score a pool by the gold RM and, in the embedded world, by the hidden utility."""
 
     has_hidden_utility: bool
+    world: WorldConfig = Field(default=PLAIN_WORLD, exclude_if=is_plain)
 
 
 class BestOfNSettings(StrictModel):

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
+from overopt.config.world import PLAIN_WORLD, WorldConfig, is_plain, is_zero
 
 
 class SplitConfig(StrictModel):
@@ -23,6 +24,13 @@ class CandidateConfig(StrictModel):
 
     policy_share: float = Field(ge=0, le=1, description="Samples of the main policy.")
     writer_share: float = Field(ge=0, le=1, description="Writers, from careful to careless.")
+    exuberant_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        exclude_if=is_zero,
+        description="Writers who are fond of adjectives, of very and so, of thanks and of !.",
+    )
 
 
 class AnnotatorConfig(StrictModel):
@@ -33,6 +41,13 @@ class AnnotatorConfig(StrictModel):
     inverse_temperature: PositiveFloat = Field(
         description="How surely the better response wins: sigmoid(this * utility difference)."
     )
+    label_noise: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        exclude_if=is_zero,
+        description="Share of their choices that are noted the wrong way round.",
+    )
 
 
 class EmbeddedDataConfig(StrictModel):
@@ -42,6 +57,7 @@ class EmbeddedDataConfig(StrictModel):
     num_demonstrations: PositiveInt = Field(description="Texts written by demonstrators.")
     candidates: CandidateConfig
     annotators: AnnotatorConfig
+    world: WorldConfig = Field(default=PLAIN_WORLD, description="Dials of what people like.")
 
 
 class FileDataConfig(StrictModel):
@@ -70,8 +86,15 @@ class EmbeddedComparisonSettings(StrictModel):
     num_validation: PositiveInt
     candidates: CandidateConfig
     annotators: AnnotatorConfig
+    world: WorldConfig = Field(default=PLAIN_WORLD, exclude_if=is_plain)
     text: TextConfig
     seed: NonNegativeInt
+
+
+class FeatureSettings(StrictModel):
+    """One job: correlate reward models with the features of the hidden utility."""
+
+    world: WorldConfig = Field(default=PLAIN_WORLD, exclude_if=is_plain)
 
 
 class FileSettings(StrictModel):

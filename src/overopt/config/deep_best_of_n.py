@@ -5,6 +5,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from overopt.config.cells import Run
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
+from overopt.config.world import PLAIN_WORLD, WorldConfig, is_plain
 
 
 class DeepBestOfNConfig(StrictModel):
@@ -39,3 +40,4 @@ class DeepBestOfNSettings(StrictModel):
     max_n: PositiveInt
     num_scored_responses: PositiveInt
     has_hidden_utility: bool
+    world: WorldConfig = Field(default=PLAIN_WORLD, exclude_if=is_plain)

@@ -4,6 +4,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import Numerics, TextConfig
+from overopt.config.world import PLAIN_WORLD, WorldConfig, is_plain
 
 MICRO_BATCH_SIZE = 64
 """Micro-batch of episodes on a CPU: they are of similar length and fit its cache."""
@@ -42,6 +43,7 @@ class EvaluationSettings(StrictModel):
 
     num_evaluation_prompts: PositiveInt
     has_hidden_utility: bool
+    world: WorldConfig = Field(default=PLAIN_WORLD, exclude_if=is_plain)
     text: TextConfig
     numerics: Numerics = Numerics()
     seed: NonNegativeInt

@@ -1,8 +1,9 @@
 """Settings of gold that is no reward model, but the embedded world's hidden utility itself."""
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from overopt.config.strict_model import StrictModel
+from overopt.config.world import PLAIN_WORLD, WorldConfig, is_plain
 
 UTILITY_FILE = "utility.json"
 """In place of a model's weights, in the folder of a gold RM that is the hidden utility."""
@@ -16,6 +17,7 @@ class UtilityGold(StrictModel):
     """
 
     inverse_temperature: PositiveFloat
+    world: WorldConfig = Field(default=PLAIN_WORLD, exclude_if=is_plain)
 
 
 class UtilityGoldSettings(StrictModel):

@@ -17,7 +17,7 @@ class UtilityScorer:
 
     def __init__(self, gold: UtilityGold, policy_tokenizer_dir: Path) -> None:
         self._gold = gold
-        self._utilities = hidden_utilities(policy_tokenizer_dir)
+        self._utilities = hidden_utilities(policy_tokenizer_dir, gold.world)
 
     def score(self, prompt_ids: Ids, response_ids: Ids) -> np.ndarray:
         """Scores (N,), float32, of N responses to N prompts, in the policy's token ids."""

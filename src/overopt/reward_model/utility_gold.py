@@ -23,8 +23,9 @@ def take_utility_as_gold(
     """
     held_out = held_out_comparisons(comparisons, settings.num_validation)
     prompts = held_out["prompt"].tolist()
+    gold = settings.utility
     chosen, rejected = (
-        settings.utility.inverse_temperature * utilities(prompts, held_out[column].tolist())
+        gold.inverse_temperature * utilities(prompts, held_out[column].tolist(), gold.world)
         for column in ("chosen", "rejected")
     )
     metrics: dict[str, object] = {
@@ -34,6 +35,6 @@ def take_utility_as_gold(
         "training_loss": None,
         **validation_metrics(np.asarray(chosen - rejected)),
     }
-    write_json(utility, settings.utility.model_dump(mode="json"))
+    write_json(utility, gold.model_dump(mode="json"))
     write_json(utility.parent / "metrics.json", metrics)
     print(metrics)

@@ -363,11 +363,12 @@ def _check_embedded(data: EmbeddedDataConfig, text: TextConfig) -> Iterator[str]
 
 
 def _check_candidates(data: EmbeddedDataConfig) -> Iterator[str]:
-    shares = data.candidates.policy_share + data.candidates.writer_share
+    candidates = data.candidates
+    shares = candidates.policy_share + candidates.writer_share + candidates.exuberant_share
     if shares > 1 + 1e-9:
         yield (
-            f"data.candidates: policy_share and writer_share sum to {shares:.6g}; lower them to 1 "
-            "or less, the rest are degenerate texts"
+            f"data.candidates: policy_share, writer_share and exuberant_share sum to {shares:.6g}; "
+            "lower them to 1 or less, the rest are degenerate texts"
         )
 
 

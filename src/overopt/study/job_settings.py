@@ -14,6 +14,7 @@ from overopt.config.data import (
     EmbeddedComparisonSettings,
     EmbeddedDataConfig,
     EmbeddedDemonstrationSettings,
+    FeatureSettings,
     FileSettings,
 )
 from overopt.config.deep_best_of_n import DeepBestOfNSettings, DeepPoolSettings
@@ -77,6 +78,7 @@ def embedded_comparison_settings(study: Study) -> EmbeddedComparisonSettings:
         num_validation=study.gold_rm.num_validation,
         candidates=data.candidates,
         annotators=data.annotators,
+        world=data.world,
         text=study.text,
         seed=_seed(study, "human_comparisons", study.gold_rm.seed),
     )
@@ -130,7 +132,7 @@ def utility_gold_settings(study: Study) -> UtilityGoldSettings:
     """Settings of the job that takes the hidden utility as gold."""
     annotators = study.data_of(EmbeddedDataConfig).annotators
     return UtilityGoldSettings(
-        utility=UtilityGold(inverse_temperature=annotators.inverse_temperature),
+        utility=UtilityGold(inverse_temperature=annotators.inverse_temperature, world=study.world),
         num_validation=study.gold_rm.num_validation,
     )
 
@@ -204,7 +206,12 @@ def pool_settings(study: Study, policy_size: str) -> PoolSettings:
 
 def pool_score_settings(study: Study) -> PoolScoreSettings:
     """Settings of a pool's gold scores."""
-    return PoolScoreSettings(has_hidden_utility=study.source.has_hidden_utility)
+    return PoolScoreSettings(has_hidden_utility=study.source.has_hidden_utility, world=study.world)
+
+
+def feature_settings(study: Study) -> FeatureSettings:
+    """Settings of the correlations of reward models with the hidden utility's features."""
+    return FeatureSettings(world=study.world)
 
 
 def best_of_n_settings(study: Study, run: Run) -> BestOfNSettings:
@@ -237,6 +244,7 @@ def deep_best_of_n_settings(study: Study, run: Run) -> DeepBestOfNSettings:
         max_n=study.deep_best_of_n.max_n,
         num_scored_responses=study.deep_best_of_n.num_scored_responses,
         has_hidden_utility=study.source.has_hidden_utility,
+        world=study.world,
     )
 
 
@@ -248,6 +256,7 @@ def ppo_settings(study: Study, run: Run) -> PPOSettings:
         learning_rate=study.policies[run.policy_size].ppo_learning_rate,
         num_evaluation_prompts=study.best_of_n.num_prompts,
         has_hidden_utility=study.source.has_hidden_utility,
+        world=study.world,
         text=study.text,
         numerics=study.policy_compute(run.policy_size).numerics,
         seed=_seed(study, "ppo", run.seed_key),
@@ -284,6 +293,7 @@ def method_settings(study: Study, run: Run) -> MethodSettings:
         options={} if model is None else model.model_validate(options).model_dump(mode="json"),
         num_evaluation_prompts=study.best_of_n.num_prompts,
         has_hidden_utility=study.source.has_hidden_utility,
+        world=study.world,
         text=study.text,
         numerics=study.policy_compute(run.policy_size).numerics,
         seed=_seed(study, run.method, run.seed_key),

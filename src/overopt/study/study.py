@@ -14,7 +14,7 @@ from overopt.config.analysis import AnalysisConfig
 from overopt.config.best_of_n import BestOfNConfig
 from overopt.config.cells import ProxyRM, Run
 from overopt.config.compute import ComputeConfig
-from overopt.config.data import SplitConfig
+from overopt.config.data import EmbeddedDataConfig, SplitConfig
 from overopt.config.deep_best_of_n import DeepBestOfNConfig
 from overopt.config.grid import GridConfig
 from overopt.config.keep import KeepConfig
@@ -31,6 +31,7 @@ from overopt.config.reward_model import (
 )
 from overopt.config.strict_model import StrictModel
 from overopt.config.training import TextConfig
+from overopt.config.world import PLAIN_WORLD, WorldConfig
 from overopt.data.sources import SOURCES, DataConfig, Source
 from overopt.errors import UserError
 from overopt.jobs.plugins import load_plugins
@@ -123,6 +124,11 @@ class Study(StrictModel):
         if not isinstance(self.data, kind):
             raise TypeError(f"the human data is of source {self.data.source}, no {kind.__name__}")
         return self.data
+
+    @property
+    def world(self) -> WorldConfig:
+        """Dials of the embedded world; of other data sources all are at 0."""
+        return self.data.world if isinstance(self.data, EmbeddedDataConfig) else PLAIN_WORLD
 
     # What the DAG is made of.
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from overopt.config.cells import ProxyRM, Run
+from overopt.config.data import FeatureSettings
 from overopt.data.world.feature_correlations import (
     feature_correlations,
     feature_weights,
@@ -63,6 +64,7 @@ def test_a_proxy_that_is_one_feature_correlates_with_it(tmp_path) -> None:
     curve_table(run, 256, [1], zeros).to_parquet(tmp_path / "curve")
     feature_correlations(
         Job("x"),
+        FeatureSettings(),
         tmp_path / "pool",
         tmp_path / "gold",
         tmp_path,

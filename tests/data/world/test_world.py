@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 import overopt.data.world
+from overopt.config.data import AnnotatorConfig, CandidateConfig, EmbeddedDataConfig
 from overopt.data.world import candidates
-from overopt.data.world.__main__ import show
 from overopt.data.world.annotators import annotator_weights, judge, preference_probabilities
 from overopt.data.world.candidates import write_candidates
 from overopt.data.world.prompts import Prompt, all_prompts, parse_prompt
+from overopt.data.world.show import show_world
 from overopt.data.world.tokenizer import build_tokenizer
 from overopt.data.world.utility import (
     FEATURES,
@@ -42,6 +43,20 @@ study_judge = functools.partial(
 )
 
 
+def mixture(policy_share: float, writer_share: float) -> CandidateConfig:
+    return CandidateConfig(policy_share=policy_share, writer_share=writer_share)
+
+
+MIXTURE = mixture(0.60, 0.25)
+
+
+def study_data() -> EmbeddedDataConfig:
+    annotators = AnnotatorConfig(num_annotators=8, weight_spread=0.35, inverse_temperature=3.0)
+    return EmbeddedDataConfig(
+        source="embedded", num_demonstrations=1, candidates=MIXTURE, annotators=annotators
+    )
+
+
 @pytest.fixture(scope="module")
 def prompts() -> list[str]:
     return [prompt.text for prompt in all_prompts()]
@@ -59,7 +74,7 @@ def pairs(prompts: list[str]) -> tuple[list[str], list[str], list[str]]:
     asked = [prompts[i] for i in rng.integers(0, len(prompts), 4000).tolist()]
     first, second = (
         write_candidates(
-            asked, answers([write(Writer.sample(rng, 1.0), p, rng) for p in asked]), 0.60, 0.25, rng
+            asked, answers([write(Writer.sample(rng, 1.0), p, rng) for p in asked]), MIXTURE, rng
         )
         for _ in range(2)
     )
@@ -193,7 +208,9 @@ def test_the_same_generator_state_gives_the_same_text(prompts: list[str]):
     def texts(seed: int) -> list[str]:
         rng = np.random.default_rng(seed)
         written = write_demonstrations(prompts, 50, rng)
-        mixed = write_candidates(list(written["prompt"]), answers(["p"] * 50), 0.2, 0.4, rng)
+        mixed = write_candidates(
+            list(written["prompt"]), answers(["p"] * 50), mixture(0.2, 0.4), rng
+        )
         return [*written["prompt"], *written["response"], *mixed]
 
     assert texts(0) == texts(0)
@@ -231,9 +248,7 @@ def test_candidate_shares(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(candidates, "write", lambda *_: "written")
     monkeypatch.setattr(candidates, "degenerate", lambda *_: "looping")
     given = [f"sampled {i}" for i in range(20_000)]
-    drawn = write_candidates(
-        [PROMPT] * 20_000, answers(given), 0.60, 0.25, np.random.default_rng(0)
-    )
+    drawn = write_candidates([PROMPT] * 20_000, answers(given), MIXTURE, np.random.default_rng(0))
     is_given = [text == sampled for text, sampled in zip(drawn, given, strict=True)]
     assert np.mean(is_given) == pytest.approx(0.60, abs=0.015)
     assert drawn.count("written") / 20_000 == pytest.approx(0.25, abs=0.015)
@@ -250,22 +265,23 @@ def test_the_policy_answers_only_where_its_answer_is_the_candidate():
         return [f"sampled {row}" for row in rows]
 
     rng = np.random.default_rng(0)
-    drawn = write_candidates([PROMPT] * 200, policy_answers, 0.60, 0.25, rng)
+    drawn = write_candidates([PROMPT] * 200, policy_answers, MIXTURE, rng)
     assert 90 < len(asked) < 150
     assert [row for row, text in enumerate(drawn) if text == f"sampled {row}"] == asked
 
 
 def test_candidate_shares_at_the_ends():
     rng = np.random.default_rng(0)
-    assert write_candidates([PROMPT] * 50, answers(["p"] * 50), 1.0, 0.0, rng) == ["p"] * 50
-    assert "p" not in write_candidates([PROMPT] * 50, answers(["p"] * 50), 0.0, 1.0, rng)
-    assert "p" not in write_candidates([PROMPT] * 50, answers(["p"] * 50), 0.0, 0.0, rng)
+    assert (
+        write_candidates([PROMPT] * 50, answers(["p"] * 50), mixture(1.0, 0.0), rng) == ["p"] * 50
+    )
+    assert "p" not in write_candidates([PROMPT] * 50, answers(["p"] * 50), mixture(0.0, 1.0), rng)
+    assert "p" not in write_candidates([PROMPT] * 50, answers(["p"] * 50), mixture(0.0, 0.0), rng)
 
 
-@pytest.mark.parametrize("shares", [(0.8, 0.3), (-0.1, 0.5), (0.5, -0.1)])
-def test_impossible_shares_are_refused(shares: tuple[float, float]):
-    with pytest.raises(UserError, match="policy_share"):
-        write_candidates([PROMPT], answers(["p"]), *shares, np.random.default_rng(0))
+def test_impossible_shares_are_refused():
+    with pytest.raises(UserError, match="and exuberant_share sum to 1.1"):
+        write_candidates([PROMPT], answers(["p"]), mixture(0.8, 0.3), np.random.default_rng(0))
 
 
 # Annotators
@@ -389,12 +405,21 @@ def test_tokenizer_refuses_unknown_words(text: str):
 
 
 def test_the_display_shows_texts_utilities_and_agreement(capsys: pytest.CaptureFixture[str]):
-    show(num_prompts=2, seed=0)
+    show_world(study_data(), num_prompts=2, seed=0)
     shown = capsys.readouterr().out
-    for part in ("write ", "demonstrator", "degenerate", "utility", "grammar +", "of 2,000 pairs"):
+    for part in (
+        "write ",
+        "demonstrator",
+        "degenerate",
+        "utility",
+        "grammar +",
+        "of 2,000 pairs",
+        "skewness -",
+        "hype -1.2",
+    ):
         assert part in shown
     assert max(len(line) for line in shown.splitlines()) < 200
-    show(num_prompts=2, seed=0)
+    show_world(study_data(), num_prompts=2, seed=0)
     assert capsys.readouterr().out == shown
 
 
@@ -415,5 +440,6 @@ def test_imports_go_one_way_so_that_an_edit_reruns_only_what_depends_on_it():
     assert imported("prompts") == imported("tokenizer") == {"vocabulary"}
     assert imported("writers") == {"vocabulary", "prompts"}
     assert imported("candidates") == {"vocabulary", "prompts", "writers"}
-    assert imported("utility") == {"vocabulary", "prompts"}
-    assert imported("annotators") == {"vocabulary", "prompts", "utility"}
+    assert imported("dials") == {"vocabulary", "prompts"}
+    assert imported("utility") == {"vocabulary", "prompts", "dials"}
+    assert imported("annotators") == {"vocabulary", "prompts", "dials", "utility"}

@@ -4,7 +4,7 @@ A small procedural language in which the whole experiment of Gao et al. 2022 run
 scratch. Imports go one way, so that an edit reruns only what depends on it:
 
     vocabulary <- prompts <- writers <- candidates
-                  prompts <- utility <- annotators
+                  prompts <- dials <- utility <- annotators
 
 Nobody who writes (writers, candidates) may look at what is liked (utility, annotators).
 """

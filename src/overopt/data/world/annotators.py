@@ -5,17 +5,26 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from overopt.config.world import PLAIN_WORLD, WorldConfig
+from overopt.data.world.dials import dial_weights
 from overopt.data.world.utility import FEATURES, WEIGHTS, feature_table
 
 
 def annotator_weights(
-    num_annotators: int, weight_spread: float, rng: np.random.Generator
+    num_annotators: int,
+    weight_spread: float,
+    rng: np.random.Generator,
+    world: WorldConfig = PLAIN_WORLD,
 ) -> np.ndarray:
-    """Draw the tastes of a group: WEIGHTS * exp(N(0, weight_spread)), shape (num_annotators, 11).
+    """Draw the weights of a group: the mean ones * exp(N(0, weight_spread)).
 
-    Signs never change: all like the same things, and differ in how much.
+    The shape is (num_annotators, features of the world). Signs never change: all like the same
+    things, and differ in how much. A dial leaves the eleven weights as they are.
     """
-    return WEIGHTS * np.exp(rng.normal(0, weight_spread, (num_annotators, len(FEATURES))))
+    plain = WEIGHTS * np.exp(rng.normal(0, weight_spread, (num_annotators, len(FEATURES))))
+    added = np.array(list(dial_weights(world).values()))
+    spread = np.exp(rng.normal(0, weight_spread, (num_annotators, len(added))))
+    return np.hstack([plain, added * spread])
 
 
 def preference_probabilities(
@@ -26,9 +35,9 @@ def preference_probabilities(
     Parameters
     ----------
     feature_differences
-        Features of a minus features of b, shape (..., 11).
+        Features of a minus features of b, shape (..., features).
     weights
-        Of the annotators, shape (..., 11), broadcast against the differences.
+        Of the annotators, shape (..., features), broadcast against the differences.
     inverse_temperature
         How sure a choice is, per unit of utility; 0 is a coin.
     """
@@ -46,11 +55,14 @@ def judge(
     weight_spread: float,
     inverse_temperature: float,
     rng: np.random.Generator,
+    label_noise: float = 0.0,
+    world: WorldConfig = PLAIN_WORLD,
 ) -> pd.DataFrame:
     """Have each pair compared once, by an annotator drawn at random from one group.
 
     The group is drawn from `rng` first, so judge all pairs of a study in one call, or they are
-    judged by several groups. Two equal responses are a coin.
+    judged by several groups. Two equal responses are a coin. A share `label_noise` of the
+    choices is noted the wrong way round.
 
     Returns
     -------
@@ -62,11 +74,13 @@ def judge(
     UserError
         If a prompt or a word is not of the embedded world.
     """
-    group = annotator_weights(num_annotators, weight_spread, rng)
+    group = annotator_weights(num_annotators, weight_spread, rng, world)
     annotator = rng.integers(0, num_annotators, len(prompts))
-    differences = feature_table(prompts, responses_a) - feature_table(prompts, responses_b)
+    first, second = (feature_table(prompts, side, world) for side in (responses_a, responses_b))
+    differences = first - second
     probabilities = preference_probabilities(differences, group[annotator], inverse_temperature)
     is_a_chosen = rng.random(len(prompts)) < probabilities
+    is_a_chosen ^= rng.random(len(prompts)) < label_noise
     a, b = np.array(responses_a, dtype=object), np.array(responses_b, dtype=object)
     return pd.DataFrame(
         {

@@ -8,7 +8,7 @@ them is blind to part of what was asked. Features go together in what a policy w
 a word of the topic), so a correlation can be there before the feature is learned; a weight cannot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.config.cells import RM_COLUMNS
-from overopt.data.world.utility import FEATURES, feature_table
+from overopt.config.data import FeatureSettings
+from overopt.data.world.utility import feature_names, feature_table
 from overopt.jobs.job import Job
 from overopt.models.tokens import decode_responses, id_lists, load_tokenizer
 
@@ -24,8 +25,6 @@ Array = npt.NDArray[np.float64]
 
 NUM_RESPONSES = 256
 """Responses per prompt that are enough: the standard error of a correlation is below 0.01."""
-
-WEIGHTS = [f"{name}_weight" for name in FEATURES]
 
 
 def within_prompt_correlation(first: Array, second: Array) -> float:
@@ -58,6 +57,7 @@ def feature_weights(scores: Array, features: Array) -> Array:
 
 def feature_correlations(
     job: Job,
+    settings: FeatureSettings,
     pool: Path,
     gold_scores: Path,
     tokenizer: Path,
@@ -78,22 +78,27 @@ def feature_correlations(
     prompts = decode_responses(read, id_lists(table["prompt_ids"].iloc[rows[:, 0]]))
     responses = decode_responses(read, id_lists(table["response_ids"].iloc[rows.ravel()]))
     asked = [prompt for prompt in prompts for _ in range(rows.shape[1])]
-    measured = feature_table(asked, responses)
-    features = measured.T.reshape(len(FEATURES), *rows.shape)
+    names = feature_names(settings.world)
+    measured = feature_table(asked, responses, settings.world)
+    features = dict(zip(names, measured.T.reshape(len(names), *rows.shape), strict=True))
     gold = pd.read_parquet(gold_scores)["gold_score"].to_numpy(np.float64)[rows]
     records = [{"proxy_size": "gold"} | _learned(gold, gold, features)]
     for path, curve in zip(proxy_scores, curves, strict=True):
         cell = pd.read_parquet(curve, columns=RM_COLUMNS).iloc[0].to_dict()
         scores = pd.read_parquet(path)["proxy_score"].to_numpy(np.float64)[rows]
         records.append(cell | _learned(scores, gold, features))
-    pd.DataFrame(records, columns=[*RM_COLUMNS, "gold", *FEATURES, *WEIGHTS]).to_csv(
-        correlations, index=False, float_format="%.6g"
-    )
+    columns = [*RM_COLUMNS, "gold", *names, *map(_weight_column, names)]
+    learned = pd.DataFrame(records, columns=columns)
+    learned.to_csv(correlations, index=False, float_format="%.6g")
 
 
-def _learned(scores: Array, gold: Array, features: Array) -> dict[str, float]:
+def _weight_column(feature: str) -> str:
+    return f"{feature}_weight"
+
+
+def _learned(scores: Array, gold: Array, features: Mapping[str, Array]) -> dict[str, float]:
     correlations = {"gold": within_prompt_correlation(scores, gold)}
-    for name, values in zip(FEATURES, features, strict=True):
+    for name, values in features.items():
         correlations[name] = within_prompt_correlation(scores, values)
-    weights = feature_weights(scores, features).tolist()
-    return correlations | dict(zip(WEIGHTS, weights, strict=True))
+    weights = feature_weights(scores, np.stack(list(features.values()))).tolist()
+    return correlations | dict(zip(map(_weight_column, features), weights, strict=True))

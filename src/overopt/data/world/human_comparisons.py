@@ -51,6 +51,8 @@ def make_human_comparisons(
         weight_spread=annotators.weight_spread,
         inverse_temperature=annotators.inverse_temperature,
         rng=numpy_generator(settings.seed, "annotators"),
+        label_noise=annotators.label_noise,
+        world=settings.world,
     )
     judged["split"] = np.repeat(["train", "validation"], list(sizes.values()))
     judged.to_parquet(comparisons, index=False)
@@ -76,7 +78,6 @@ def _candidates(
     return write_candidates(
         prompts,
         policy_answers,
-        settings.candidates.policy_share,
-        settings.candidates.writer_share,
+        settings.candidates,
         numpy_generator(settings.seed, f"{stream} candidates"),
     )

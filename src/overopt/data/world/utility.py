@@ -1,7 +1,8 @@
 """The hidden utility: what people like in a response, as a weighted sum of eleven features.
 
-Nobody is trained on it: annotators vote with their own noisy version of it. It is reported beside
-the gold score as `human_score`, for information.
+The dials of a world add further ones (`overopt.data.world.dials`). Annotators vote with their own
+noisy version of it. It is reported beside the gold score as `human_score`, for information, or is
+itself gold.
 """
 
 import functools
@@ -13,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from overopt.config.world import PLAIN_WORLD, WorldConfig, is_plain
+from overopt.data.world.dials import dial_table, dial_weights
 from overopt.data.world.prompts import parse_prompt
 from overopt.data.world.vocabulary import (
     FORMS,
@@ -122,15 +125,30 @@ def utility(prompt: str, response: str) -> float:
     return float(features(prompt, response) @ WEIGHTS)
 
 
-def feature_table(prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
-    """Measure many responses: an array of shape (num_responses, 11)."""
+def feature_names(world: WorldConfig) -> tuple[str, ...]:
+    """Name the features of a world: the eleven, and those that its dials add."""
+    return (*FEATURES, *dial_weights(world))
+
+
+def mean_weights(world: WorldConfig) -> np.ndarray:
+    """Mean weights of the annotators of a world, in the order of `feature_names`."""
+    return np.array([*WEIGHTS, *dial_weights(world).values()])
+
+
+def feature_table(
+    prompts: Sequence[str], responses: Sequence[str], world: WorldConfig = PLAIN_WORLD
+) -> np.ndarray:
+    """Measure many responses: an array of shape (num_responses, len(feature_names(world)))."""
     rows = [_features(*row) for row in zip(prompts, responses, strict=True)]
-    return np.array(rows, dtype=float).reshape(len(rows), len(FEATURES))
+    plain = np.array(rows, dtype=float).reshape(len(rows), len(FEATURES))
+    return plain if is_plain(world) else np.hstack([plain, dial_table(world, prompts, responses)])
 
 
-def utilities(prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
+def utilities(
+    prompts: Sequence[str], responses: Sequence[str], world: WorldConfig = PLAIN_WORLD
+) -> np.ndarray:
     """Hidden utilities of many responses, shape (num_responses,)."""
-    return feature_table(prompts, responses) @ WEIGHTS
+    return feature_table(prompts, responses, world) @ mean_weights(world)
 
 
 def _features(prompt: str, response: str) -> list[float]:

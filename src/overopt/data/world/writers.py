@@ -73,6 +73,18 @@ class Writer(NamedTuple):
             off_tone=0.10 * beta(1, 4) * spread,
         )
 
+    @classmethod
+    def exuberant(cls, rng: np.random.Generator) -> Self:
+        """Draw a demonstrator fond of adjectives, intensifiers, "!" and, of two one, thanks."""
+        beta = rng.beta
+        return cls.sample(rng, 1.0)._replace(
+            adjective=beta(1.2, 1),
+            intensifier=0.3 * beta(1, 1.5),
+            exclamation=beta(1, 1.2),
+            off_tone=0.3 * beta(1, 3),
+            politeness=0.3 * beta(1, 2) if rng.random() < 0.5 else 0.0,
+        )
+
 
 class _Draft:
     """A text in the making: who writes it, what was asked, what was said so far."""

@@ -86,7 +86,8 @@ def deep_best_of_n_curve(
 ) -> None:
     """Write the curve of one proxy RM over a large pool, for all n up to `max_n`."""
     proxy = load_proxy(settings.run.proxy_rm, proxy_rm, tokenizer_dir)
-    utilities = hidden_utilities(tokenizer_dir) if settings.has_hidden_utility else None
+    is_known = settings.has_hidden_utility
+    utilities = hidden_utilities(tokenizer_dir, settings.world) if is_known else None
     gold = _Gold(load_gold_rm(gold_rm, tokenizer_dir), utilities)
     ns = default_ns(settings.max_n)
     rows = []

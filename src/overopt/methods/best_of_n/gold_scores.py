@@ -34,7 +34,8 @@ def score_pool_by_gold(
     gold_scores = gold.score(prompts, responses)
     rows = {"prompt_id": table["prompt_id"], "gold_score": gold_scores}
     if settings.has_hidden_utility:
-        rows["human_score"] = hidden_utilities(tokenizer_dir)(prompts, responses)
+        utilities = hidden_utilities(tokenizer_dir, settings.world)
+        rows["human_score"] = utilities(prompts, responses)
     scored = pd.DataFrame(rows)
     scored.to_parquet(scores, index=False)
     units: dict[str, float] = {}

@@ -95,7 +95,11 @@ def evaluator_of(
         ref_policy=ref_policy,
         proxy_rm=proxy,
         gold_rm=load_gold_rm(files.gold_rm_dir, files.policy_dir, ref_policy.device),
-        human_scores=hidden_utilities(files.policy_dir) if settings.has_hidden_utility else None,
+        human_scores=(
+            hidden_utilities(files.policy_dir, settings.world)
+            if settings.has_hidden_utility
+            else None
+        ),
         precision=settings.numerics.precision,
     )
 
