@@ -46,6 +46,8 @@ SCHEMA = {
     "gold_score": "float64",
     "human_score": "float64",
     "response_length": "float64",
+    "gold_proxy_covariance": "float64",
+    "proxy_variance": "float64",
 }
 
 
@@ -73,6 +75,7 @@ def test_a_best_of_n_curve_by_hand(tmp_path):
         assert found["kl"].tolist() == [0, 1, 2, 10, 11, 12]
         assert found["gold_score"].tolist() == [200, 201, 202, 210, 211, 212]
         unmeasured = ["kl_k1", "kl_estimate", "human_score", "response_length"]
+        unmeasured += ["gold_proxy_covariance", "proxy_variance"]
         assert found[unmeasured].isna().all(axis=None)
 
 

@@ -43,7 +43,8 @@ def evaluator(policy, build_tiny_reward_model):
 
 def test_the_initial_policy_is_at_zero(policy, evaluator):
     measured = evaluator.evaluate(policy, rng())
-    assert set(measured) == {"kl", "kl_k1", "proxy_score", "gold_score", "response_length"}
+    names = {"kl", "kl_k1", "proxy_score", "gold_score", "response_length"}
+    assert set(measured) == names | {"gold_proxy_covariance", "proxy_variance"}
     assert {len(values) for values in measured.values()} == {len(PROMPTS)}
     for name in ("kl", "kl_k1"):
         assert measured[name] == pytest.approx([0] * len(PROMPTS), abs=1e-6)
@@ -52,6 +53,17 @@ def test_the_initial_policy_is_at_zero(policy, evaluator):
     sequences = Episodes.of(prompts, responses).sequences
     by_prompt = score_sequences(evaluator.proxy_rm._model, sequences).reshape(len(PROMPTS), -1)
     assert measured["proxy_score"] == pytest.approx(by_prompt.mean(1).tolist(), rel=1e-5)
+    gold = score_sequences(evaluator.gold_rm._model, sequences).reshape(len(PROMPTS), -1)
+    covariances = [np.cov(p, g) for p, g in zip(by_prompt, gold, strict=True)]
+    expected = [matrix[0, 1] for matrix in covariances]
+    assert measured["gold_proxy_covariance"] == pytest.approx(expected, rel=1e-4, abs=1e-9)
+    expected = [matrix[0, 0] for matrix in covariances]
+    assert measured["proxy_variance"] == pytest.approx(expected, rel=1e-4, abs=1e-12)
+
+
+def test_one_response_has_no_covariance(policy, evaluator):
+    measured = Evaluator(**{**vars(evaluator), "num_responses": 1}).evaluate(policy, rng())
+    assert "gold_proxy_covariance" not in measured and "gold_score" in measured
 
 
 @torch.no_grad()
@@ -94,7 +106,7 @@ def test_all_measurements_are_of_the_same_responses(policy, evaluator):
         "human_score": [row.count(5) for row in sequences],
         "response_length": [len(row) - start for row, start in zip(sequences, starts, strict=True)],
     }
-    assert measured.keys() == expected.keys()
+    assert measured.keys() - {"gold_proxy_covariance", "proxy_variance"} == expected.keys()
     for name, values in expected.items():
         by_prompt = np.reshape(values, (len(PROMPTS), NUM_RESPONSES)).mean(1)
         np.testing.assert_allclose(measured[name], by_prompt, atol=1e-5, err_msg=name)

@@ -10,7 +10,9 @@ One row per evaluation prompt and point of the curve:
   and kl_estimate (best-of-n only), which accounts for repeated responses where kl is the formula;
 - proxy_score, gold_score, human_score: means over this prompt's responses (raw, not
   recalibrated); human_score is the embedded world's hidden utility, else null;
-- response_length (PPO only): mean length of this prompt's responses, in tokens.
+- response_length (RL only): mean length of this prompt's responses, in tokens;
+- gold_proxy_covariance, proxy_variance (RL only): over this prompt's responses, unbiased, raw. Gold
+  rises along the KL-optimal path while the covariance is above 0.
 
 KL, proxy and gold of one row are measured on the same responses.
 """
@@ -27,7 +29,7 @@ from overopt.errors import UserError
 # What a method may measure. To add a column, add its name here and tell it above.
 MEASUREMENTS = (
     *("kl", "kl_k1", "kl_estimate", "proxy_score", "gold_score", "human_score"),
-    "response_length",
+    *("response_length", "gold_proxy_covariance", "proxy_variance"),
 )
 
 

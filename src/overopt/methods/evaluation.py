@@ -47,9 +47,10 @@ class Evaluator:
 
     @torch.no_grad()
     def evaluate(self, policy: Policy, generator: torch.Generator) -> dict[str, list[float]]:
-        """Sample fresh responses; means per prompt of kl, kl_k1 and the scores, and the length.
+        """Sample fresh responses; what `overopt.methods.curves` tells of a point, per prompt.
 
-        Several processes share the responses, and each returns the means of all.
+        Several processes share the responses, and each returns the numbers of all. A single
+        response to a prompt has no covariance and no variance.
         """
         prompts, processes = (
             repeat_prompts(self.prompts, self.num_responses),
@@ -70,13 +71,16 @@ class Evaluator:
         }
         if self.human_scores is not None:
             measured["human_score"] = self.human_scores(*episodes.parts)
-        return {
+        by_prompt = {
             name: processes.gather_array(values, len(prompts))
             .reshape(len(self.prompts), -1)
-            .mean(1, dtype=np.float64)
-            .tolist()
+            .astype(np.float64)
             for name, values in measured.items()
         }
+        points = {name: values.mean(1) for name, values in by_prompt.items()}
+        if self.num_responses > 1:
+            points |= _spread(by_prompt["proxy_score"], by_prompt["gold_score"])
+        return {name: values.tolist() for name, values in points.items()}
 
     def _kl(self, policy: Policy, episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
         """Exact and sampled KL of each response, nats per sequence."""
@@ -93,3 +97,17 @@ class Evaluator:
             )
             sampled.append((rows, sampled_kl(logprobs, ref_logprobs, micro_batch.mask)))
         return in_order(exact), in_order(sampled)
+
+
+def _spread(proxy: np.ndarray, gold: np.ndarray) -> dict[str, np.ndarray]:
+    """Covariance of gold and proxy, and variance of the proxy, over the responses to each prompt.
+
+    Both of shape (Q, n), n at least 2; results (Q,), unbiased.
+    """
+    proxy = proxy - proxy.mean(1, keepdims=True)
+    gold = gold - gold.mean(1, keepdims=True)
+    below = proxy.shape[1] - 1
+    return {
+        "gold_proxy_covariance": (proxy * gold).sum(1) / below,
+        "proxy_variance": (proxy**2).sum(1) / below,
+    }
