@@ -24,7 +24,9 @@ from overopt.study.job_settings import as_param
 from overopt.study.study import Study, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
+CONFIGS = sorted(
+    str(path.relative_to(ROOT / "config")) for path in (ROOT / "config").rglob("*.yaml")
+)
 FUZZ = settings(
     max_examples=int(os.environ.get("OVEROPT_FUZZ_EXAMPLES", "1300")),
     derandomize=True,
@@ -285,7 +287,10 @@ def settings_of_jobs(study: Study) -> None:
         as_param(job_settings.embedded_demonstration_settings(study))
     else:
         as_param(job_settings.file_settings(study))
-    as_param(job_settings.gold_rm_settings(study))
+    if study.gold_rm.is_utility:
+        as_param(job_settings.utility_gold_settings(study))
+    elif not study.gold_rm.is_published:
+        as_param(job_settings.gold_rm_settings(study))
     as_param(job_settings.analysis_settings(study))
     as_param(figure_settings(study))
     for size in study.policy_sizes():

@@ -1,5 +1,6 @@
 """schema.json and config/README.md say what the models say."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ from overopt.study.schema import schema_text, study_schema
 from overopt.study.study import BackboneConfig, PolicyConfig, ProxySizeConfig, Study
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
-SHIPPED = sorted(CONFIG.glob("*.yaml"))
+SHIPPED = sorted(CONFIG.rglob("*.yaml"))
 
 
 def faults(config: object) -> list[str]:
@@ -60,10 +61,10 @@ def test_the_schema_is_a_schema() -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_an_editor_finds_no_fault_in_a_shipped_config(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").startswith(
-        "# yaml-language-server: $schema=schema.json\n"
-    )
-    assert faults(load(path.name)) == []
+    schema = os.path.relpath(CONFIG / "schema.json", path.parent)
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(f"# yaml-language-server: $schema={schema}\n")
+    assert faults(yaml.safe_load(text)) == []
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_the_readme_has_a_table_for_every_section_of_the_config() -> None:
 
 def test_the_readme_names_every_shipped_config() -> None:
     for path in SHIPPED:
-        assert f"| `{path.name}` |" in README
+        assert f"| `{path.relative_to(CONFIG)}` |" in README
 
 
 def test_the_examples_of_the_readme_are_valid() -> None:

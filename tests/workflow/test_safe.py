@@ -624,7 +624,7 @@ def test_a_config_in_another_encoding_is_told(content: bytes, words: str, tmp_pa
         read_config_file(path)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda p: p.name)
 def test_our_own_configs_are_plain_data(path: Path) -> None:
     assert read_config_file(path) == yaml.safe_load(path.read_text(encoding="utf-8"))
 

@@ -139,7 +139,7 @@ def config_of(study: StudyFolder) -> Path:
     """The config in config/ whose study has this name; UserError where there is none."""
     name = study.name.removeprefix(f"{RESULTS}/")
     pattern = re.compile(rf"^name:\s*['\"]?{re.escape(name)}['\"]?\s*(#.*)?$", re.MULTILINE)
-    for path in sorted((study.root / "config").glob("*.yaml")):
+    for path in sorted((study.root / "config").rglob("*.yaml")):
         if pattern.search(path.read_text(encoding="utf-8", errors="replace")):
             return path
     raise UserError(f"no file in config/ describes the study {name}; name one with --configfile")
