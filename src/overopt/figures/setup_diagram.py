@@ -94,7 +94,8 @@ def figure_02(tables: FigureTables) -> Figure:
 
     **Beside the paper:** figure 2 of Gao et al. 2022 draws the upper row and the middle of the
     lower; here the diagram goes on to the curves, with the names of the rules. The gold reward
-    model is itself trained on comparisons by simulated annotators, or on a file of human ones.
+    model is itself trained on comparisons by simulated annotators, or on a file of human ones; with
+    `gold_rm.source: utility` the embedded world's hidden utility stands in its place.
     """
     details = _details(tables)
     with style():
