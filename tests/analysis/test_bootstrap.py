@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from overopt.analysis.bootstrap import draw_resamples, percentile_interval
+from overopt.analysis.bootstrap import draw_resamples
 
 
 def test_row_0_is_the_data_and_weights_sum_to_one() -> None:
@@ -53,13 +53,3 @@ def test_sizes_draw_by_themselves_and_whatever_other_sizes_there_are() -> None:
     np.testing.assert_array_equal(one.seed_draws("s2"), other.seed_draws("s2"))
     weights = [one.seed_weights([0, 1, 2], size)[1:, 0] for size in ("s1", "s2")]
     assert abs(np.corrcoef(*weights)[0, 1]) < 0.05
-
-
-def test_percentiles_leave_out_the_estimate_and_missing_replicates() -> None:
-    values = np.append(1e6, np.arange(101.0))
-    low, high = percentile_interval(values, 0.9)
-    assert (low, high) == (pytest.approx(5), pytest.approx(95))
-    with_gap = np.stack([np.append(values, np.nan), np.full(103, np.nan)], axis=1)
-    low, high = percentile_interval(with_gap, 0.9)
-    np.testing.assert_allclose(low, [5, np.nan])
-    np.testing.assert_allclose(high, [95, np.nan])

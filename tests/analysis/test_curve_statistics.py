@@ -144,7 +144,7 @@ def test_intervals_cover_the_truth_at_about_the_nominal_rate() -> None:
     hits = []
     for study in range(80):
         rng = np.random.default_rng(study)
-        curves = study_curves(rng, sizes=("s4",), seeds=(0,), num_prompts=40, seed_noise=0)
+        curves = study_curves(rng, sizes=("s4",), seeds=(0, 1), num_prompts=40, seed_noise=0)
         statistics = statistics_of(curves, config, seed=study)
         for method, truth in zip(("best_of_n", "ppo"), PROXIES["s4"][1:3], strict=True):
             group = column(statistics, method, "s4")
@@ -196,7 +196,7 @@ def test_run_that_ends_early_counts_with_its_end(curves) -> None:
 
 def test_a_curve_that_still_rises_peaks_where_a_run_has_been(curves) -> None:
     """Replicates may reach bins that the data do not; a peak must not lie in one of these."""
-    curves = curves[curves["seed"] == 0].reset_index(drop=True)
+    curves = curves[curves["seed"] < 2].reset_index(drop=True)
     is_ppo = curves["method"] == "ppo"
     prompt = curves["prompt_id"].to_numpy()
     curves.loc[is_ppo, "kl"] *= (0.5 + prompt / prompt.max())[is_ppo]

@@ -54,7 +54,8 @@ def test_size_trend_equals_scipy(statistics) -> None:
         rank = spearmanr(points["num_parameters"], points[quantity]).statistic
         assert row["spearman"] == pytest.approx(rank)
         assert row["slope_low"] < row["slope"] < row["slope_high"]
-        assert row["spearman_low"] <= row["spearman"] <= row["spearman_high"]
+        is_constant = np.isnan(row["spearman_low"])  # the same order in all replicates
+        assert is_constant or row["spearman_low"] <= row["spearman"] <= row["spearman_high"]
         assert row["num_comparisons"] == 64_000 and row["num_sizes"] == 4
 
 

@@ -98,9 +98,9 @@ def test_a_study_without_the_sweeps_is_not_run() -> None:
     assert table.loc["C35", "sentence"].count("policy_size") == 1
 
 
-def test_one_seed_leaves_losses_inconclusive_and_still_judges_gold() -> None:
+def test_one_seed_leaves_losses_inconclusive_and_gold_in_need_of_seeds() -> None:
     evidence = example_evidence(np.random.default_rng(5), sweeps=("size",), seeds=1)
     table = judge(CLAIMS, evidence).set_index("id")
-    assert table.loc["C1", "verdict"] == "supported"
+    assert table.loc["C1", "verdict"] == "needs seeds"
     assert table.loc["C21", "verdict"] == "inconclusive"
     assert "no test" in table.loc["C21", "sentence"]

@@ -4,20 +4,12 @@ from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
-import pandas as pd
 import pytest
-from scipy import stats
 
 from overopt.analysis.bootstrap import draw_resamples
+from overopt.analysis.intervals import Intervals
 from overopt.claims.evidence import Evidence, NotRun
-from overopt.claims.significance import (
-    Draws,
-    Reference,
-    critical_value,
-    reference_of,
-    significance,
-    tail_probability,
-)
+from overopt.claims.significance import significance
 from overopt.claims.verdicts import (
     COLUMNS,
     Claim,
@@ -32,10 +24,9 @@ from overopt.claims.verdicts import (
 NUM_PROMPTS, SEEDS = 64, (0, 1, 2)
 
 
-def evidence_with(resamples, num_seeds=None) -> Evidence:
-    """Evidence of cells with so many seeds; by default all have those of the resamples."""
-    groups = pd.DataFrame({"num_seeds": num_seeds or [len(resamples.seeds)]})
-    statistics = SimpleNamespace(resamples=resamples, confidence=0.95, groups=groups)
+def evidence_with(resamples) -> Evidence:
+    intervals = Intervals(resamples, 0.95)
+    statistics = SimpleNamespace(intervals=intervals, confidence=0.95)
     return cast("Evidence", SimpleNamespace(statistics=statistics))
 
 
@@ -60,63 +51,6 @@ def _not_run(evidence: Evidence) -> Finding:
     raise NotRun("no study can tell")
 
 
-def test_with_one_seed_the_test_is_the_t_test_of_prompts() -> None:
-    rng = np.random.default_rng(0)
-    y = rng.normal(0.3, 1, NUM_PROMPTS)
-    resamples = draw_resamples(NUM_PROMPTS, [0], 40_000, rng)
-    found = significance(resamples.prompt_weights @ y, 0, np.inf, resamples, confidence=0.95)
-    test = stats.ttest_1samp(y, 0, alternative="greater")
-    assert found.p_support == pytest.approx(float(test.pvalue), rel=0.1)
-    interval = stats.ttest_1samp(y, 0).confidence_interval()
-    assert (found.low, found.high) == pytest.approx(tuple(interval), abs=0.01)
-
-
-def test_where_only_seeds_vary_the_test_is_the_t_test_of_seeds() -> None:
-    rng = np.random.default_rng(1)
-    y = np.array([1.0, 1.2, 1.7])
-    resamples = resamples_of(rng, 40_000)
-    found = significance(resamples.seed_weights(SEEDS) @ y, 0, 9, resamples, confidence=0.95)
-    assert found.p_support == pytest.approx(
-        float(stats.ttest_1samp(y, 0, alternative="greater").pvalue), rel=0.05
-    )
-
-
-def test_the_share_of_seeds_is_found() -> None:
-    rng = np.random.default_rng(2)
-    resamples = resamples_of(rng, 2000)
-    prompts = resamples.prompt_weights @ rng.normal(0, 1, NUM_PROMPTS)
-    seeds = resamples.seed_weights(SEEDS) @ rng.normal(0, 1, 3)
-    mixed = prompts / prompts[1:].std() + 0.5 * seeds / seeds[1:].std()
-    draws = Draws.of(resamples, np.ones(2000, dtype=bool))
-    assert reference_of(mixed, draws).share_of_seeds == pytest.approx(0.2, abs=0.05)
-    assert reference_of(prompts, draws).share_of_seeds < 0.02
-    assert reference_of(prompts, None) == Reference(0, np.inf, np.inf)
-
-
-def test_a_mean_over_sizes_has_the_degrees_of_freedom_of_all_their_seeds() -> None:
-    rng = np.random.default_rng(5)
-    sizes = [f"s{i}" for i in range(7)]
-    resamples = draw_resamples(NUM_PROMPTS, SEEDS, 4000, rng, sizes)
-    effects = {size: stats.zscore(rng.normal(size=3)) for size in sizes}
-    by_size = np.stack([resamples.seed_weights(SEEDS, s) @ effects[s] for s in sizes])
-    draws = Draws.of(resamples, np.ones(4000, dtype=bool))
-    mean = reference_of(by_size.mean(axis=0), draws)
-    assert mean.share_of_seeds == pytest.approx(1, abs=0.01)
-    assert mean.df_seeds == pytest.approx(14, rel=0.05)
-    assert reference_of(by_size[3], draws).df_seeds == pytest.approx(2, rel=0.02)
-    unequal = reference_of(by_size[0] + 3 * by_size[1], draws)  # variances 1 and 9
-    assert unequal.df_seeds == pytest.approx(2 * 10**2 / (1 + 81), rel=0.05)
-
-
-@pytest.mark.parametrize("share", [0, 0.3, 1])
-def test_tail_probability_inverts_the_critical_value(share) -> None:
-    reference = Reference(share, 2, 63)
-    for p in (0.4, 0.025, 1e-4):
-        ratio = float(critical_value(p, reference))
-        assert tail_probability(ratio, reference) == pytest.approx(p, rel=0.01)
-        assert tail_probability(-ratio, reference) == pytest.approx(1 - p, rel=0.01)
-
-
 def test_equivalence_needs_both_sides_and_is_contradicted_by_one() -> None:
     rng = np.random.default_rng(3)
     resamples = resamples_of(rng)
@@ -124,7 +58,7 @@ def test_equivalence_needs_both_sides_and_is_contradicted_by_one() -> None:
     values -= values[0]  # estimate 0, standard error about 0.13
 
     def p_values(low: float, high: float) -> tuple[float, float]:
-        found = significance(values, low, high, resamples, confidence=0.95)
+        found = significance(values, low, high, Intervals(resamples, 0.95))
         return found.p_support, found.p_contradict
 
     wide, narrow, beside = p_values(-1, 1), p_values(-0.02, 0.02), p_values(1, 2)
@@ -137,7 +71,7 @@ def test_a_ratio_is_judged_by_the_difference_from_its_bound() -> None:
     rng = np.random.default_rng(10)
     resamples = resamples_of(rng)
     top, bottom = draw_mean(rng, resamples, 1.0), draw_mean(rng, resamples, 2.0)
-    options = {"resamples": resamples, "confidence": 0.95}
+    options = {"intervals": Intervals(resamples, 0.95)}
     ratio = significance(top, -np.inf, 0.8, denominator=bottom, **options)
     difference = significance(top - 0.8 * bottom, -np.inf, 0, **options)
     assert ratio.estimate == top[0] / bottom[0]
@@ -154,8 +88,10 @@ def test_a_ratio_is_judged_by_the_difference_from_its_bound() -> None:
 )
 def test_nothing_is_said_without_variation_or_values(values) -> None:
     resamples = draw_resamples(5, SEEDS, 100, np.random.default_rng(0))
-    found = significance(values, 0, np.inf, resamples, confidence=0.95)
-    assert (found.p_support, found.p_contradict) == (1, 1) and found.remark
+    found = significance(values, 0, np.inf, Intervals(resamples, 0.95))
+    assert found.remark and np.isnan([found.low, found.high]).all()
+    p = 1 if np.isnan(values[0]) or np.isfinite(values).all() else np.nan  # as of one seed
+    np.testing.assert_array_equal([found.p_support, found.p_contradict], p)
 
 
 def test_benjamini_hochberg_by_hand() -> None:
@@ -234,7 +170,7 @@ def test_a_statistic_on_the_bound_is_significant_at_most_as_often_as_stated(size
     resamples = resamples_of(rng)
     p = [
         significance(
-            draw_mean(rng, resamples, **sizes), 0, np.inf, resamples, confidence=0.95
+            draw_mean(rng, resamples, **sizes), 0, np.inf, Intervals(resamples, 0.95)
         ).p_support
         for _ in range(500)
     ]
@@ -267,23 +203,20 @@ def test_wrong_verdicts_are_at_most_the_stated_share() -> None:
     assert np.mean(power) > 0.9
 
 
-def test_a_study_with_one_seed_says_so() -> None:
+def test_a_claim_on_cells_with_one_seed_needs_seeds() -> None:
+    """Whatever its other conditions say; the others are decided without it."""
     rng = np.random.default_rng(8)
-    resamples = draw_resamples(NUM_PROMPTS, [0], 100, rng)
-    values = resamples.prompt_weights @ rng.normal(1, 1, NUM_PROMPTS)
-    exact = Condition("b", np.zeros(2), high=1, is_exact=True)
-    claims = [claim("C1", Condition("a", values, low=0)), claim("C2", exact)]
-    table = judge(claims, evidence_with(resamples))
-    assert list(table["sentence"].str.endswith("over prompts only.")) == [True, False]
-    assert table["sentence"][1] == "B: 0; expected < 1 (exact)."
-    more = draw_resamples(NUM_PROMPTS, [0, 1, 2], 100, rng)
-    mixed = judge(claims, evidence_with(more, num_seeds=[3, 1]))["sentence"]
-    assert mixed[0].endswith(
-        "Some cells have one RM seed: their part of an interval is over prompts only."
-    )
-    assert mixed[1] == table["sentence"][1]
-    several = judge(claims, evidence_with(more, num_seeds=[3, 2]))["sentence"]
-    assert "seed" not in several[0]
+    resamples = resamples_of(rng)
+    single = np.append(1.0, np.full(300, np.nan))
+    several = Condition("b", draw_mean(rng, resamples, 3.0), low=0)
+    exact = Condition("c", np.zeros(2), high=1, is_exact=True)
+    claims = [claim("C1", several, Condition("a", single, low=0)), claim("C2", several)]
+    table = judge([*claims, claim("C3", exact)], evidence_with(resamples))
+    assert table["verdict"].tolist() == ["needs seeds", "supported", "supported"]
+    assert table["statistic"][0] == "a" and table["estimate"][0] == 1
+    assert table.loc[0, ["low", "high", "p_support", "p_contradict"]].isna().all()
+    assert "A: 1; expected > 0 (of cells with one RM seed: a second would" in table["sentence"][0]
+    assert table["sentence"][2] == "C: 0; expected < 1 (exact)."
 
 
 def test_a_sentence_tells_the_deciding_one_of_many_conditions() -> None:

@@ -247,6 +247,7 @@ STATISTICS = {
     *(
         "config.analysis",
         "analysis.bootstrap",
+        "analysis.intervals",
         "analysis.curve_statistics",
         "analysis.group_curves",
         "analysis.bins",
@@ -382,7 +383,7 @@ DEPENDENCIES = {
         ),
         *(
             "config.analysis",
-            "analysis.bootstrap",
+            *("analysis.bootstrap", "analysis.intervals"),
             "theory.forms",
             "theory.form_fits",
             "randomness",

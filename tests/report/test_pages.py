@@ -136,7 +136,7 @@ def test_every_claim_stands_in_the_table_with_its_verdict() -> None:
     assert "Beta is 2.the number: beta" in rows[2][4]
     assert "p for, p against: 0.0010, 1.0" in rows[2][4]
     assert "p for" not in rows[4][4]
-    assert "2 supported, 1 contradicted, 0 inconclusive, 1 not run" in text
+    assert "2 supported, 1 contradicted, 0 inconclusive, 0 needs seeds, 1 not run" in text
     assert set(VERDICT_MEANINGS) == set(VERDICTS)
 
 
@@ -148,7 +148,10 @@ def test_what_comes_from_a_table_is_escaped() -> None:
 
 
 def test_counts_read_well() -> None:
-    assert verdict_counts(claims()) == "2 supported, 1 contradicted, 0 inconclusive, 1 not run"
+    assert (
+        verdict_counts(claims())
+        == "2 supported, 1 contradicted, 0 inconclusive, 0 needs seeds, 1 not run"
+    )
 
 
 def test_coefficients_leave_out_what_is_the_same_in_all_rows() -> None:

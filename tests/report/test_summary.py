@@ -76,7 +76,9 @@ def test_verdicts_are_counted_and_the_report_is_named(results: Path, tmp_path: P
     pd.DataFrame({"verdict": verdicts}).to_csv(tmp_path / "claims.csv")
     (tmp_path / "report.html").touch()
     lines = summarize(tmp_path).splitlines()
-    assert "Claims: 24 supported, 0 contradicted, 9 inconclusive, 15 not run" in lines
+    assert (
+        "Claims: 24 supported, 0 contradicted, 9 inconclusive, 0 needs seeds, 15 not run" in lines
+    )
     assert lines[-1] == f"Report: {tmp_path}/report.html, one file; open it in a browser"
 
 

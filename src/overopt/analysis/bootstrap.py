@@ -50,9 +50,9 @@ class Resamples:
 
         k - 1 draws, not k (Rao and Wu 1988): with k the variance of a mean over seeds would come
         out (k - 1) / k of what it is, a third short at three seeds; with k - 1 it is right on
-        average. It still rests on k seeds, and may be far off in one study: tests and intervals
-        that matter need Student's t, as `overopt.claims.significance` has it. One seed shows
-        nothing of the variance between seeds: its intervals are over prompts only.
+        average. It still rests on k seeds, and may be far off in one study: so intervals need
+        Student's t (`overopt.analysis.intervals`). One seed shows nothing of the variance between
+        seeds.
         """
         num_draws = max(len(seeds) - 1, 1)
         is_seed = self.seed_draws(proxy_size)[:, :, None] == np.asarray(seeds)
@@ -77,28 +77,3 @@ def draw_resamples(
     entropy = int(rng.integers(2**63))
     sizes = tuple(sorted(set(proxy_sizes)))
     return Resamples(weights, tuple(sorted(set(map(int, seeds)))), sizes, entropy)
-
-
-def percentile_interval(values: Array, confidence: float) -> tuple[Array, Array]:
-    """Percentile interval over replicates: `values` of row 0, the estimate, are left out.
-
-    `values` has shape (1 + replicates, ...). Replicates without a value (NaN) are left out; the
-    interval is NaN where the estimate or every replicate is.
-    """
-    replicates, has_value = values[1:], np.isfinite(values[1:]).any(axis=0)
-    has_value &= np.isfinite(values[0])
-    tail = (1 - confidence) / 2
-    replicates = np.where(has_value, replicates, 0.0)
-    # `nanquantile` takes column after column, in several times the time.
-    quantile = np.nanquantile if np.isnan(replicates).any() else np.quantile
-    low, high = quantile(replicates, [tail, 1 - tail], axis=0)
-    return np.where(has_value, low, np.nan), np.where(has_value, high, np.nan)
-
-
-def interval_columns(name: str, values: Array, confidence: float) -> dict[str, Array]:
-    """Columns `name`, `name`_low, `name`_high: estimates and their `percentile_interval`.
-
-    `values` has shape (1 + replicates, ...), each column the shape that follows.
-    """
-    low, high = percentile_interval(values, confidence)
-    return {name: values[0], f"{name}_low": low, f"{name}_high": high}

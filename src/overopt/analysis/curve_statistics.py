@@ -11,18 +11,20 @@ Choices that the paper leaves open, or where it states no errors:
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import Resamples, draw_resamples, percentile_interval
+from overopt.analysis.bootstrap import Resamples, draw_resamples
 from overopt.analysis.group_curves import (
     GroupCurve,
     binned_curve,
     cells_by_group,
     pointwise_curve,
 )
+from overopt.analysis.intervals import Intervals, without_seeds
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.cells import ALIKE_KEYS, CELL_KEYS, GROUP_KEYS
 from overopt.config.methods import METHODS, shares_alpha
@@ -61,7 +63,8 @@ class CurveStatistics:
     values
         For each of QUANTITIES an array of shape (1 + num_bootstrap, groups): row 0 the estimate,
         columns in the order of `groups`. Replicates share prompts and seeds across groups, so any
-        contrast of columns is paired. `alpha`, `beta`, `r2` are of the method's own form with both
+        contrast of columns is paired. Those of a group with one seed are NaN: they would show the
+        prompts alone. `alpha`, `beta`, `r2` are of the method's own form with both
         free; `r2_of_runs` is the mean over seeds of the r2 of a free fit to each seed by itself;
         `shared_*` (PPO only, else NaN) of one alpha for all proxy sizes. Gold and proxy in
         initial-policy standard deviations of gold, KL in nats per sequence. `drop` is
@@ -81,9 +84,14 @@ class CurveStatistics:
     resamples: Resamples
     confidence: float
 
+    @cached_property
+    def intervals(self) -> Intervals:
+        """Intervals of statistics of these replicates."""
+        return Intervals(self.resamples, self.confidence)
+
     def interval(self, quantity: str) -> tuple[Array, Array]:
-        """Percentile interval of one of QUANTITIES; each bound has shape (groups,)."""
-        return percentile_interval(self.values[quantity], self.confidence)
+        """Interval of one of QUANTITIES; each bound has shape (groups,)."""
+        return self.intervals.bounds(self.values[quantity])
 
 
 def resamples_of(
@@ -114,13 +122,23 @@ def curve_statistics(
         build = binned_curve if method.is_binned else pointwise_curve
         curve = build(cells, resamples, config, FORMS[method.form])
         for name, statistic in _curve_values(curve).items():
-            values[name][:, column] = statistic
+            values[name][:, column] = without_seeds(statistic, len(cells))
         sizes = {"num_seeds": len(cells), "num_prompts": num_prompts}
         rows.append(keys | sizes | {"num_points": int(curve.fit_moments[0, -1])})
-        group_curves.append(curve)
+        group_curves.append(_without_seeds(curve))
     frame = pd.DataFrame(rows)
     _add_shared_alpha(frame, np.stack([curve.fit_moments for curve in group_curves]), values)
     return CurveStatistics(frame, values, group_curves, resamples, config.confidence)
+
+
+def _without_seeds(curve: GroupCurve) -> GroupCurve:
+    """The curve of a group with one seed, its scores NaN in all replicates; any other as it is."""
+    num_seeds = len(curve.seed_moments)
+    return curve._replace(
+        scores={name: without_seeds(values, num_seeds) for name, values in curve.scores.items()},
+        final={name: without_seeds(values, num_seeds) for name, values in curve.final.items()},
+        initial_gold=without_seeds(curve.initial_gold, num_seeds),
+    )
 
 
 def initial_scores(curves: pd.DataFrame, statistics: CurveStatistics, score: str) -> Array:
@@ -172,6 +190,8 @@ def _add_shared_alpha(groups: pd.DataFrame, moments: Array, values: dict[str, Ar
             continue
         columns = rows.index.to_numpy()
         alpha, beta, r2 = solve_shared_alpha(moments[columns])
-        values["shared_alpha"][:, columns] = alpha[:, None]
-        values["shared_beta"][:, columns] = beta.T
-        values["shared_r2"][:, columns] = r2.T
+        num_seeds = int(rows["num_seeds"].min())  # every size enters alpha
+        for name, shared_values in (("alpha", alpha[:, None]), ("beta", beta.T), ("r2", r2.T)):
+            values[f"shared_{name}"][:, columns] = without_seeds(
+                np.broadcast_to(shared_values, (len(alpha), len(columns))), num_seeds
+            )

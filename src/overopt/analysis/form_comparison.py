@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.held_out import (
     SPLITS,
@@ -30,6 +29,7 @@ from overopt.analysis.held_out import (
     weighted_mean,
     within_limit,
 )
+from overopt.analysis.intervals import Intervals, without_seeds
 from overopt.config.analysis import AnalysisConfig
 from overopt.theory.form_fits import FormFit, fit_form, form_peak
 from overopt.theory.forms import FORMS
@@ -68,8 +68,8 @@ class FormStatistics:
     points
         One row per curve, split, predictor and held-out point: columns curve, split, and those
         of `form_tables.extrapolation_table`.
-    confidence
-        Coverage of the intervals in `points`.
+    intervals
+        Intervals of statistics of these replicates.
 
     """
 
@@ -78,7 +78,7 @@ class FormStatistics:
     values: dict[str, Array]
     observed: dict[str, Array]
     points: pd.DataFrame
-    confidence: float
+    intervals: Intervals
 
 
 def compare_forms(
@@ -106,7 +106,10 @@ def compare_forms(
     num_fitted, tables = [], []
     for column, group in enumerate(statistics.curves):
         method = str(statistics.groups["method"].iloc[column])
-        curve = score_curve(method, group, score, initial[:, column])
+        curve, num_seeds = (
+            score_curve(method, group, score, initial[:, column]),
+            len(group.seed_moments),
+        )
         whole = within_limit(curve, config)
         num_fitted.append(int(whole.sum()))
         _store(values, column, _whole_fits(curve, whole))
@@ -115,12 +118,14 @@ def compare_forms(
         for name, split in splits(curve, config).items():
             predicted = predictions(curve, split)
             _store(values, column, _held_out_errors(curve, split, predicted, name))
-            points = _point_rows(curve, split, predicted, statistics.confidence)
+            points = _point_rows(curve, split, predicted, statistics.intervals, num_seeds)
             tables.append(points.assign(curve=column, split=name))
+        for numbers in (*values.values(), *observed.values()):
+            numbers[:, column] = without_seeds(numbers[:, column], num_seeds)
     columns = ["curve", "split", "form"]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     groups = statistics.groups.assign(num_fitted=num_fitted)
-    return FormStatistics(score, groups, values, observed, table, statistics.confidence)
+    return FormStatistics(score, groups, values, observed, table, statistics.intervals)
 
 
 def _whole_fits(curve: ScoreCurve, is_fitted: BoolArray) -> dict[str, dict[str, Array]]:
@@ -176,21 +181,27 @@ def _observed_peak(curve: ScoreCurve) -> tuple[Array, Array]:
 
 
 def _point_rows(
-    curve: ScoreCurve, split: Split, predicted: Mapping[str, Array], confidence: float
+    curve: ScoreCurve,
+    split: Split,
+    predicted: Mapping[str, Array],
+    intervals: Intervals,
+    num_seeds: int,
 ) -> pd.DataFrame:
     """One row per predictor and held-out point, with intervals over replicates."""
     d, actual = curve.sqrt_kl[:, split.is_held_out], curve.gain[:, split.is_held_out]
     actual = np.where(np.isfinite(d), actual, np.nan)
     fit_max_kl = curve.sqrt_kl[0, split.is_fitted].max() ** 2
-    shared = {"sqrt_kl": d[0], "fit_max_kl": fit_max_kl} | interval_columns(
-        "actual", actual, confidence
-    )
+
+    def columns(name: str, values: Array) -> dict[str, Array]:
+        return intervals.columns(name, without_seeds(values, num_seeds))
+
+    shared = {"sqrt_kl": d[0], "fit_max_kl": fit_max_kl} | columns("actual", actual)
     tables = [
         pd.DataFrame(
             {"form": form}
             | shared
-            | interval_columns("predicted", values, confidence)
-            | interval_columns("error", actual - values, confidence)
+            | columns("predicted", values)
+            | columns("error", actual - values)
         )
         for form, values in predicted.items()
     ]

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics, initial_scores
 from overopt.analysis.form_comparison import (
     FormStatistics,
     compare_forms,
 )
 from overopt.analysis.held_out import predictors
+from overopt.analysis.intervals import Intervals
 from overopt.analysis.kl_comparison import kl_differences
 from overopt.analysis.statistics import deep_statistics, study_statistics
 from overopt.config.analysis import AnalysisSettings
@@ -90,7 +90,7 @@ def form_table(forms: FormStatistics) -> pd.DataFrame:
     beyond_limit_error: mean of score minus prediction; near_origin_error;
     peak_kl, peak_score of the form, peak_share of the replicates in which it has a peak (an
     interval is over those); observed_peak_kl, observed_peak_score of the curve. All but counts, r2,
-    aic, bic and peak_share have _low and _high, percentiles over prompts and seeds. A bootstrap
+    aic, bic and peak_share have _low and _high, over prompts and seeds. A bootstrap
     RMSE is biased upwards, as replicates add noise; in an excess most of that cancels.
     """
     num_curves, num_forms = len(forms.groups), len(predictors())
@@ -101,14 +101,14 @@ def form_table(forms: FormStatistics) -> pd.DataFrame:
         columns[name] = np.repeat(forms.groups[name].to_numpy(), num_forms)
     columns |= {name: forms.values[name][0].ravel() for name in WITHOUT_INTERVAL}
     for name in (*COMPARED_ERRORS, *WITH_INTERVAL):
-        columns |= _with_interval(name, forms.values[name], forms.confidence)
+        columns |= _with_interval(name, forms.values[name], forms.intervals)
     for name in COMPARED_ERRORS:
-        columns |= _with_interval(f"{name}_excess", excess(forms, name), forms.confidence)
+        columns |= _with_interval(f"{name}_excess", excess(forms, name), forms.intervals)
     has_peak = np.isfinite(forms.values["peak_sqrt_kl"][1:])
     columns["peak_share"] = has_peak.mean(axis=0).ravel()
     for name, values in forms.observed.items():
         repeated = np.repeat(values, num_forms, axis=1)
-        columns |= _with_interval(f"observed_{name}", repeated, forms.confidence)
+        columns |= _with_interval(f"observed_{name}", repeated, forms.intervals)
     return _in_nats(table.assign(**columns))
 
 
@@ -139,8 +139,8 @@ def extrapolation_table(forms: FormStatistics) -> pd.DataFrame:
     return points.merge(cells, left_on="curve", right_index=True)[[*GROUP_KEYS, "score", *names]]
 
 
-def _with_interval(name: str, values: Array, confidence: float) -> dict[str, Array]:
-    return interval_columns(name, values.reshape(len(values), -1), confidence)
+def _with_interval(name: str, values: Array, intervals: Intervals) -> dict[str, Array]:
+    return intervals.columns(name, values.reshape(len(values), -1))
 
 
 def _in_nats(table: pd.DataFrame) -> pd.DataFrame:

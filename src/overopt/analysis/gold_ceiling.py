@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import skew
 
-from overopt.analysis.bootstrap import draw_resamples, interval_columns
+from overopt.analysis.bootstrap import draw_resamples
+from overopt.analysis.intervals import prompt_columns
 from overopt.config.gold_ceiling import GoldCeilingSettings
 from overopt.jobs.job import Job
 from overopt.randomness import numpy_generator
@@ -34,7 +35,7 @@ def gold_ceiling_table(
     """Fit and end of best-of-n by gold, one row.
 
     Columns: alpha, beta (of `d (alpha - beta d)`, n >= 2), final_gold (at the largest n), each with
-    _low and _high, percentile intervals over prompts; r2; max_n, num_prompts; skewness of the gold
+    _low and _high, intervals over prompts; r2; max_n, num_prompts; skewness of the gold
     score within prompts. Units as in `overopt.analysis.tables.coefficients`.
 
     Parameters
@@ -55,7 +56,7 @@ def gold_ceiling_table(
     law = fit(BEST_OF_N, np.broadcast_to(d, gold.shape), gold)
     row: dict[str, float] = {}
     for name, values in (("alpha", law.alpha), ("beta", law.beta), ("final_gold", gold[:, -1])):
-        columns = interval_columns(name, values, settings.analysis.confidence)
+        columns = prompt_columns(name, values, len(best), settings.analysis.confidence)
         row |= {column: float(value) for column, value in columns.items()}
     row |= {"r2": law.r2[0], "max_n": settings.max_n, "num_prompts": len(best)}
     return pd.DataFrame([row | {"skewness": float(skew(centred, axis=None))}])

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics
-from overopt.analysis.group_curves import cells_by_group, pointwise_curve
+from overopt.analysis.group_curves import GroupCurve, cells_by_group, pointwise_curve
+from overopt.analysis.intervals import Intervals, without_seeds
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.cells import GROUP_KEYS
 from overopt.theory.form_fits import solve
@@ -43,19 +43,21 @@ def kl_differences(
             "max_kl_estimate": kl_estimate[-1],
             "max_kl_difference": (kl - kl_estimate).max(),
         }
-        rows.append(keys | numbers | _fits(curve.fit_moments, other.fit_moments, config))
+        rows.append(keys | numbers | _fits(curve, other, statistics.intervals))
     names = [f"{c}{s}" for c in ("alpha", "beta") for s in ("", "_estimate", "_difference")]
     bounds = [f"{name}{bound}" for name in names for bound in ("", "_low", "_high")]
     kls = ["max_n", "max_kl", "max_kl_estimate", "max_kl_difference"]
     return pd.DataFrame(rows, columns=[*GROUP_KEYS, *kls, *bounds])
 
 
-def _fits(formula: Array, estimate: Array, config: AnalysisConfig) -> dict[str, float]:
-    first, second = solve(formula), solve(estimate)
+def _fits(formula: GroupCurve, estimate: GroupCurve, intervals: Intervals) -> dict[str, float]:
+    first, second = solve(formula.fit_moments), solve(estimate.fit_moments)
+    num_seeds = len(formula.seed_moments)
     numbers: dict[str, float] = {}
     for name in ("alpha", "beta"):
         one, other = getattr(first, name), getattr(second, name)
         for label, values in (("", one), ("_estimate", other), ("_difference", one - other)):
-            columns = interval_columns(f"{name}{label}", values, config.confidence)
-            numbers |= {column: float(value) for column, value in columns.items()}
+            known = without_seeds(values[:, None], num_seeds)
+            columns = intervals.columns(f"{name}{label}", known)
+            numbers |= {column: float(value[0]) for column, value in columns.items()}
     return numbers

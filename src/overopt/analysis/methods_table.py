@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import interval_columns
 from overopt.analysis.curve_statistics import CurveStatistics
+from overopt.analysis.intervals import Intervals
 from overopt.analysis.sweeps import over
 from overopt.config.cells import CELL_KEYS, GROUP_KEYS
 from overopt.config.methods import BEST_OF_N, METHODS
@@ -64,20 +64,18 @@ def methods_table(statistics: CurveStatistics) -> pd.DataFrame:
         row = {key: cell[key] for key in (*GROUP_KEYS, "num_seeds")} | {"form": method.form}
         for name in QUANTITIES:
             values = statistics.values[name]
-            row |= _columns(name, values[:, column], statistics.confidence)
+            row |= _columns(name, values[:, column], statistics.intervals)
             is_comparable = name not in ("alpha", "beta") or METHODS[reference].form == method.form
             change = np.full(len(values), np.nan)
             if other is not None and other != column and is_comparable:
                 change = values[:, column] - values[:, other]
-            row |= _columns(f"{name}_change", change, statistics.confidence)
+            row |= _columns(f"{name}_change", change, statistics.intervals)
         rows.append(row)
     order = list(METHODS)
     rows.sort(key=lambda row: order.index(str(row["method"])))
     return pd.DataFrame(rows)
 
 
-def _columns(name: str, values: Array, confidence: float) -> dict[str, object]:
-    return {
-        column: float(value[0])
-        for column, value in interval_columns(name, values[:, None], confidence).items()
-    }
+def _columns(name: str, values: Array, intervals: Intervals) -> dict[str, object]:
+    columns = intervals.columns(name, values[:, None])
+    return {column: float(value[0]) for column, value in columns.items()}

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from overopt.analysis.bootstrap import percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
+from overopt.analysis.intervals import Intervals
 from overopt.analysis.paper_values import MIN_SIZES, paper_series, paper_trend, sign_of
 from overopt.analysis.statistics import study_statistics
 from overopt.analysis.sweeps import over
@@ -124,7 +124,7 @@ def _row(
         "quantity": compared.name,
         "paper_version": compared.version,
     }
-    row |= _run_columns(sizes, values, settings.analysis.confidence)
+    row |= _run_columns(sizes, values, statistics.intervals)
     row |= _paper_columns(compared)
     return row | {"agreement": _agreement(str(row["sign"]), str(row["paper_sign"]))}
 
@@ -177,7 +177,7 @@ def _validation_losses(
     return np.asarray(sizes, dtype=np.float64), values
 
 
-def _run_columns(sizes: Array, values: Array, confidence: float) -> dict[str, object]:
+def _run_columns(sizes: Array, values: Array, intervals: Intervals) -> dict[str, object]:
     if len(sizes) < MIN_SIZES or np.isnan(values[0]).any():
         return {"num_sizes": len(sizes), "sign": "not run"}
     x = np.log10(sizes) - np.log10(sizes).mean()
@@ -185,10 +185,10 @@ def _run_columns(sizes: Array, values: Array, confidence: float) -> dict[str, ob
     has_scale = (np.sign(values[0]) == np.sign(values[0, 0])).all()
     scale = np.abs(values.mean(axis=1)) if has_scale else np.full(len(values), NO_SCALE)
     ratio = values[:, 0] / values[:, -1] if has_scale else np.full(len(values), NO_SCALE)
-    low, high = percentile_interval(slope / scale, confidence)
-    ratio_low, ratio_high = percentile_interval(ratio, confidence)
+    low, high = intervals.bounds(slope / scale)
+    ratio_low, ratio_high = intervals.bounds(ratio)
     # The sign needs no scale, so it is told even where values have both signs.
-    sign = sign_of(*(float(bound) for bound in percentile_interval(slope, confidence)))
+    sign = sign_of(*(float(bound) for bound in intervals.bounds(slope)))
     return {
         "num_sizes": len(sizes),
         "decades": float(np.ptp(x)),

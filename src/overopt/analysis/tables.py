@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import interval_columns, percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GroupCurve
+from overopt.analysis.intervals import Intervals
 from overopt.config.cells import ALIKE_KEYS, GROUP_KEYS
 from overopt.config.methods import METHODS, SHARED_FORM
 
@@ -25,7 +25,7 @@ def coefficients(statistics: CurveStatistics) -> pd.DataFrame:
     Columns: method, policy_size, proxy_size, num_parameters, labels, num_comparisons, num_epochs,
     kl_coef (the cell); form ("best_of_n": d (alpha - beta d), "rl": d (alpha - beta log d),
     "rl_shared_alpha": the same with one alpha for all proxy sizes); alpha, alpha_low, alpha_high,
-    beta, beta_low, beta_high (percentile intervals over prompts and seeds; initial-policy sd per
+    beta, beta_low, beta_high (over prompts and seeds, NaN with one seed; initial-policy sd per
     sqrt(nat), beta of best-of-n per nat); r2 (about the mean of the points), r2_of_runs (mean over
     seeds of the r2 of a free fit to each seed by itself: where runs differ, it is higher);
     num_seeds, num_prompts, num_points (that entered the fit). NaN where a cell has too few points.
@@ -86,7 +86,7 @@ def differences(statistics: CurveStatistics) -> pd.DataFrame:
                 if np.isnan(values[0]).any():
                     continue
                 contrast = values[:, 0] - values[:, 1]
-                low, high = percentile_interval(contrast, statistics.confidence)
+                low, high = statistics.intervals.bounds(contrast)
                 numbers = {"difference": contrast[0], "low": float(low), "high": float(high)}
                 rows.append(
                     cell | form_and_quantity(str(cell["method"]), quantity) | names | numbers
@@ -102,11 +102,11 @@ def binned_curves(statistics: CurveStatistics) -> pd.DataFrame:
     count with their end); n or step (mean of the evaluations in the bin); kl, sqrt_kl; gold,
     gold_low, gold_high, proxy, proxy_low, proxy_high, and human, human_low, human_high where there
     is a human score. Scores in initial-policy sd of gold (human: of itself), KL in nats per
-    sequence, bands pointwise percentile intervals over prompts and seeds. PPO bins are of
+    sequence, bands pointwise intervals over prompts and seeds, NaN with one seed. PPO bins are of
     sqrt(KL), and kl is the square of the bin's mean sqrt_kl.
     """
     tables = [
-        _binned_curve(statistics.groups.loc[[row], GROUP_KEYS], curve, statistics.confidence)
+        _binned_curve(statistics.groups.loc[[row], GROUP_KEYS], curve, statistics.intervals)
         for row, curve in enumerate(statistics.curves)
     ]
     return pd.concat(tables, ignore_index=True)
@@ -119,12 +119,12 @@ def form_and_quantity(method: str, quantity: str) -> dict[str, str | None]:
     return {"form": METHODS[method].form if quantity in FIT_COLUMNS else None, "quantity": quantity}
 
 
-def _binned_curve(cell: pd.DataFrame, curve: GroupCurve, confidence: float) -> pd.DataFrame:
+def _binned_curve(cell: pd.DataFrame, curve: GroupCurve, intervals: Intervals) -> pd.DataFrame:
     table = cell.loc[cell.index.repeat(len(curve.points))].reset_index(drop=True)
-    return table.join(band_table(curve, curve.scores, confidence))
+    return table.join(band_table(curve, curve.scores, intervals))
 
 
-def band_table(curve: GroupCurve, scores: dict[str, Array], confidence: float) -> pd.DataFrame:
+def band_table(curve: GroupCurve, scores: dict[str, Array], intervals: Intervals) -> pd.DataFrame:
     """Points of a curve with bands of `scores`, each of shape (1 + replicates, K).
 
     Columns: those of `binned_curves` from num_seeds on, with the names of `scores`.
@@ -139,12 +139,12 @@ def band_table(curve: GroupCurve, scores: dict[str, Array], confidence: float) -
         "sqrt_kl": sqrt_kl,
     }
     for name, values in scores.items():
-        columns |= interval_columns(name, values[:, position], confidence)
+        columns |= intervals.columns(name, values[:, position])
     return pd.DataFrame(columns)
 
 
 def _add_with_interval(
     table: pd.DataFrame, column: str, statistics: CurveStatistics, quantity: str
 ) -> None:
-    columns = interval_columns(column, statistics.values[quantity], statistics.confidence)
+    columns = statistics.intervals.columns(column, statistics.values[quantity])
     table[list(columns)] = pd.DataFrame(columns)

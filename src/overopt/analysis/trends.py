@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
-from overopt.analysis.bootstrap import Resamples, percentile_interval
+from overopt.analysis.bootstrap import Resamples
 from overopt.analysis.curve_statistics import CurveStatistics
+from overopt.analysis.intervals import Intervals
 from overopt.analysis.sweeps import over
 from overopt.analysis.tables import COMPARED, form_and_quantity
 from overopt.config.cells import TREND_KEYS
@@ -68,7 +69,7 @@ def trends(
     final_gold, drop, validation_loss); policy_size; proxy_size (data sweeps), num_comparisons
     (size sweeps); slope per decade of the axis, slope_low, slope_high, intercept (at log10 = 0),
     r2 of the line about the mean; spearman, spearman_low, spearman_high; num_sizes. Intervals are
-    percentiles over prompts and seeds; of the validation loss over seeds only, NaN with one seed.
+    over prompts and seeds, of the validation loss over seeds only; NaN where a cell has one seed.
 
     """
     series = [
@@ -78,7 +79,7 @@ def trends(
     if metrics is not None:
         included = metrics[~metrics["proxy_size"].isin(excluded_sizes)]
         series += _validation_loss_series(included, statistics.resamples, main_policy)
-    rows = [s.labels | _trend(s, statistics.confidence) for s in series]
+    rows = [s.labels | _trend(s, statistics.intervals) for s in series]
     return pd.DataFrame(rows, columns=[*LABELS, *NUMBERS])
 
 
@@ -96,7 +97,7 @@ def trend_lines(
         x = np.linspace(np.log10(sizes.min()), np.log10(sizes.max()), NUM_LINE_POINTS)
         slope, intercept = _line(np.log10(sizes), values)
         lines = intercept[:, None] + slope[:, None] * x
-        low, high = percentile_interval(lines, statistics.confidence)
+        low, high = statistics.intervals.bounds(lines)
         numbers = {"num_parameters": 10**x, "fitted": lines[0], "low": low, "high": high}
         tables.append(pd.DataFrame({k: labels[k] for k in columns[:3]} | numbers))
     return pd.concat(tables[1:] or tables, ignore_index=True)
@@ -162,14 +163,14 @@ def _validation_loss_series(
             yield _Series(labels | fixed, np.asarray(sizes, dtype=np.float64), values)
 
 
-def _trend(series: _Series, confidence: float) -> dict[str, float]:
+def _trend(series: _Series, intervals: Intervals) -> dict[str, float]:
     x, values = np.log10(series.sizes), series.values
     slope, intercept = _line(x, values)
     residual = values[0] - intercept[0] - slope[0] * x
     spread = float(((values[0] - values[0].mean()) ** 2).sum())
     rank_correlation = _spearman(x, values)
-    slope_low, slope_high = percentile_interval(slope, confidence)
-    spearman_low, spearman_high = percentile_interval(rank_correlation, confidence)
+    slope_low, slope_high = intervals.bounds(slope)
+    spearman_low, spearman_high = np.clip(intervals.bounds(rank_correlation), -1, 1)
     numbers = (
         slope[0],
         slope_low,

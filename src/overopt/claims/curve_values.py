@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overopt.analysis.group_curves import Cell, GroupCurve, cells_by_group
+from overopt.analysis.intervals import without_seeds
 from overopt.claims.evidence import Evidence
 from overopt.config.cells import GROUP_KEYS
 
@@ -66,7 +67,7 @@ def kl_at_steps(evidence: Evidence, column: int, steps: Array) -> Array:
         kl = resamples.prompt_weights @ run.kl.T
         at = [np.interp(steps, run.points, row, right=np.nan) for row in kl]
         total += weight[:, None] * np.stack(at)
-    return total
+    return without_seeds(total, len(runs))
 
 
 def last_common_step(evidence: Evidence, column: int) -> int:
@@ -83,9 +84,10 @@ def _runs(evidence: Evidence, column: int) -> list[Cell]:
 
 def _interpolate(x: Array, y: Array, shares: Sequence[float]) -> Array:
     """Rows of `y` where rows of `x` (rising, NaN at the end) are shares of their highest value."""
-    result = np.empty((len(x), len(shares)))
+    result = np.full((len(x), len(shares)), np.nan)
     for row, (xs, ys) in enumerate(zip(x, y, strict=True)):
         is_known = ~np.isnan(xs)
-        xs, ys = xs[is_known], ys[is_known]
-        result[row] = np.interp(np.asarray(shares) * xs[-1], xs, ys)
+        if is_known.any():  # a cell with one seed has no replicates
+            xs, ys = xs[is_known], ys[is_known]
+            result[row] = np.interp(np.asarray(shares) * xs[-1], xs, ys)
     return result

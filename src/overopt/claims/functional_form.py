@@ -65,7 +65,7 @@ def best_of_n_extrapolates(evidence: Evidence) -> Finding:
     finding = _predicts(forms, "beyond_limit", "beyond n = 1,000")
     assert evidence.deep is not None
     conditions = [
-        Condition(c.statistic, c.values, c.low, c.high, resamples=evidence.deep.resamples)
+        Condition(c.statistic, c.values, c.low, c.high, intervals=evidence.deep.intervals)
         for c in finding.conditions
     ]
     return Finding(conditions, finding.note)

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import percentile_interval
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GroupCurve
 from overopt.analysis.sweeps import over
@@ -203,7 +202,7 @@ def gold_at_equal_proxy(evidence: Evidence) -> Array:
 def _equal_proxy_text(evidence: Evidence) -> str:
     difference = gold_at_equal_proxy(evidence)
     mean = difference.mean(axis=1)
-    low, high = percentile_interval(mean, evidence.statistics.confidence)
+    low, high = evidence.statistics.intervals.bounds(mean)
     return (
         f"At equal proxy score gold differs by {mean[0]:+.3f} sd "
         f"({evidence.statistics.confidence:.0%} interval {low:+.3f} to {high:+.3f}): "
@@ -259,7 +258,7 @@ def _distances(
 
 
 def _nearer(evidence: Evidence, free: Array, penalized: Array, max_kl: float) -> dict[str, float]:
-    low, high = percentile_interval(free - penalized, evidence.statistics.confidence)
+    low, high = evidence.statistics.intervals.bounds(free - penalized)
     return {
         "max_kl": max_kl,
         "distance_free": free[0],

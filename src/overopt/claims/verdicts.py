@@ -34,12 +34,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overopt.analysis.bootstrap import Resamples
+from overopt.analysis.intervals import Intervals
 from overopt.claims.evidence import Evidence, NotRun
 from overopt.claims.significance import Significance, significance
 
 Array = npt.NDArray[np.float64]
-Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
+Verdict = Literal["supported", "contradicted", "inconclusive", "needs seeds", "not run"]
 
 FALSE_DISCOVERY_RATE = 0.05
 MAX_LISTED = 5  # conditions that a sentence tells one by one
@@ -79,7 +79,7 @@ class Condition:
     high: float = np.inf
     denominator: Array | None = None
     is_exact: bool = False
-    resamples: Resamples | None = None
+    intervals: Intervals | None = None
     is_simulated: bool = False
 
 
@@ -117,12 +117,18 @@ class _Judged:
     reason: str = ""
 
     @property
+    def needs_seeds(self) -> bool:
+        """Whether a condition is of cells with one RM seed, so that nothing can be tested."""
+        return any(np.isnan(part.p_support) for part in self.parts)
+
+    @property
     def p_support(self) -> float:
-        return max(part.p_support for part in self.parts)
+        return float(np.max([part.p_support for part in self.parts]))
 
     @property
     def p_contradict(self) -> float:
-        return min(1.0, min(part.p_contradict for part in self.parts) * len(self.parts))
+        smallest = float(np.min([part.p_contradict for part in self.parts]))
+        return float(np.minimum(1.0, smallest * len(self.parts)))
 
 
 def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
@@ -133,25 +139,17 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
     paper_value, section; sentence (what was found; all conditions).
     """
     judged = [_test(claim, evidence) for claim in claims]
-    ran = [one for one in judged if one.finding is not None]
+    ran = [one for one in judged if one.finding is not None and not one.needs_seeds]
     pairs = [(one.p_support, one.p_contradict) for one in ran]
     verdicts = dict(zip((one.claim.id for one in ran), decide(pairs), strict=True))
     confidence = evidence.statistics.confidence
-    rows = [_row(one, verdicts.get(one.claim.id, "not run"), confidence) for one in judged]
+    undecided: dict[bool, Verdict] = {True: "needs seeds", False: "not run"}
+    rows = [
+        _row(one, verdicts.get(one.claim.id, undecided[one.needs_seeds]), confidence)
+        for one in judged
+    ]
     rows.sort(key=lambda row: int(str(row["id"])[1:]))
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    is_interval = table["low"].notna()
-    table.loc[is_interval, "sentence"] += _remark_on_seeds(evidence.statistics.groups["num_seeds"])
-    return table
-
-
-def _remark_on_seeds(num_seeds: pd.Series) -> str:
-    """What intervals leave out where cells have one RM seed; `num_seeds` of every cell."""
-    if num_seeds.max() == 1:
-        return " One RM seed: intervals are over prompts only."
-    if num_seeds.min() == 1:
-        return " Some cells have one RM seed: their part of an interval is over prompts only."
-    return ""
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def decide(
@@ -182,16 +180,15 @@ def _test(claim: Claim, evidence: Evidence) -> _Judged:
         finding = claim.test(evidence)
     except NotRun as reason:
         return _Judged(claim, None, reason=str(reason))
-    main = evidence.statistics
     parts = [
         significance(
             condition.values,
             condition.low,
             condition.high,
-            None if condition.is_simulated else condition.resamples or main.resamples,
-            confidence=main.confidence,
+            condition.intervals or evidence.statistics.intervals,
             denominator=condition.denominator,
             is_exact=condition.is_exact,
+            is_simulated=condition.is_simulated,
         )
         for condition in finding.conditions
     ]
@@ -211,6 +208,8 @@ def _row(judged: _Judged, verdict: Verdict, confidence: float) -> dict[str, obje
         return row | {"sentence": f"Not run: {judged.reason}."}
     supports = [part.p_support for part in judged.parts]
     contradicts = [part.p_contradict for part in judged.parts]
+    if judged.needs_seeds:  # what cannot be tested decides
+        supports = [float(np.isnan(p)) for p in supports]
     deciding = int(np.argmin(contradicts) if verdict == "contradicted" else np.argmax(supports))
     part, condition = judged.parts[deciding], judged.finding.conditions[deciding]
     return row | {

@@ -19,9 +19,7 @@ class AnalysisConfig(StrictModel):
         default=40.0,
         description="PPO evaluations above this KL (nats per sequence) do not enter the fits.",
     )
-    confidence: float = Field(
-        default=0.95, gt=0, lt=1, description="Coverage of the percentile intervals."
-    )
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of the intervals.")
 
 
 class AnalysisSettings(StrictModel):

@@ -53,7 +53,7 @@ def figure_kl_estimate(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # The estimate accounts for repeated responses (Beirami et al. 2025); the formula is an upper
     # bound.
@@ -108,7 +108,7 @@ def figure_gold_ceiling(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # Optimizing gold cannot overoptimize: its beta is what the distribution of gold scores gives.
     rows = sweep_over_sizes(tables, tables.coefficients, "best_of_n")
@@ -158,7 +158,7 @@ def figure_paper_trends(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # Of `paper_comparison.csv`. Levels depend on the gold reward model and the task; relative
     # slopes have no unit. Intervals: this run's over prompts and seeds, the paper's from the

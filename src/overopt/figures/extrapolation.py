@@ -63,7 +63,7 @@ def figure_26a(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # Large-n best-of-n, fitted to n <= 1,000; without it the lower two thirds of sqrt(KL) predict
     # the rest.
@@ -93,7 +93,7 @@ def figure_26b(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     title = "PPO: fitted to the lower half of the KL"
     return _figure(tables, "ppo", tables.binned_curves, _held_out(tables.extrapolation), title)

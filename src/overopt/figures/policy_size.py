@@ -40,7 +40,7 @@ def figure_07a(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     return _scores_by_policy(tables, "best_of_n", "Best-of-n")
 
@@ -63,7 +63,7 @@ def figure_07b(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     return _scores_by_policy(tables, "ppo", "PPO")
 
@@ -84,7 +84,7 @@ def figure_22(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     sizes = sweep_over_policies(tables, tables.binned_curves, "ppo")["proxy_size"].unique()
     if len(sizes) < 2:
@@ -107,7 +107,7 @@ def figure_23(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # Gold and proxy count from the policy's own initial scores, in every replicate.
     rows = _policy_cells(tables, "ppo")
@@ -118,7 +118,7 @@ def figure_23(tables: FigureTables) -> Figure:
     for label, color, column in _columns(tables, rows, statistics.groups):
         curve = statistics.curves[column]
         gains = {name: curve.scores[name] - start[:, [column]] for name, start in initial.items()}
-        series.append(Series(label, color, _whole(band_table(curve, gains, statistics.confidence))))
+        series.append(Series(label, color, _whole(band_table(curve, gains, statistics.intervals))))
     title = f"PPO, {_rm_name(rows)}: gain"
     ylabel = "gain in RM score (initial-policy sd of gold)"
     figure = score_figure(series, title=title, legend_title=LEGEND, ylabel=ylabel, has_peak=True)
@@ -142,7 +142,7 @@ def figure_24(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     rows = _policy_cells(tables, "ppo")
     statistics = statistics_of(tables, rows)
@@ -150,7 +150,7 @@ def figure_24(tables: FigureTables) -> Figure:
     for label, color, column in _columns(tables, rows, statistics.groups):
         curve = statistics.curves[column]
         gap = {"gold": curve.scores["proxy"] - curve.scores["gold"]}
-        series.append(Series(label, color, _whole(band_table(curve, gap, statistics.confidence))))
+        series.append(Series(label, color, _whole(band_table(curve, gap, statistics.intervals))))
     figure = score_figure(
         series,
         title=f"PPO, {_rm_name(rows)}: proxy minus gold",

@@ -5,6 +5,7 @@ import pandas as pd
 
 from overopt.analysis.curve_statistics import CurveStatistics
 from overopt.analysis.group_curves import GroupCurve
+from overopt.analysis.intervals import Intervals
 from overopt.analysis.statistics import study_statistics
 from overopt.analysis.tables import band_table
 from overopt.figures.inputs import FigureTables, same_cells
@@ -17,7 +18,7 @@ def statistics_of(tables: FigureTables, cells: pd.DataFrame) -> CurveStatistics:
     return study_statistics(tables.curves, settings.analysis, settings.bootstrap_seed, rows)
 
 
-def mean_curve(curves: list[GroupCurve], confidence: float) -> pd.DataFrame:
+def mean_curve(curves: list[GroupCurve], intervals: Intervals) -> pd.DataFrame:
     """Mean of best-of-n curves over cells, in the columns of `tables.band_table`.
 
     All at the same n. The mean is taken in every replicate, so that its band knows that cells
@@ -27,4 +28,4 @@ def mean_curve(curves: list[GroupCurve], confidence: float) -> pd.DataFrame:
         name: np.mean([curve.scores[name] for curve in curves], axis=0)
         for name in ("gold", "proxy")
     }
-    return band_table(curves[0], values, confidence)
+    return band_table(curves[0], values, intervals)

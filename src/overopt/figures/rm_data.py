@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from overopt.analysis.bootstrap import percentile_interval
 from overopt.config.cells import RM_GROUP_KEYS, RM_KEYS
 from overopt.figures.catalog import RM_DATA
 from overopt.figures.inputs import FigureTables, nothing_to_draw, sweep_over_data
@@ -59,7 +58,7 @@ def figure_05(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # One point per RM size and amount of data.
     gold = sweep_over_data(tables, tables.peaks, "best_of_n")
@@ -147,7 +146,7 @@ def figure_10(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     rows = sweep_over_data(tables, tables.peaks, "best_of_n")
     half = (rows["peak_gold_high"] - rows["peak_gold_low"]) / 2
@@ -196,7 +195,7 @@ def figure_17(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     return _coefficient_figure(tables, "alpha", ALPHA_UNIT)
 
@@ -222,7 +221,7 @@ def figure_18(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     return _coefficient_figure(tables, "beta", BETA_UNIT)
 
@@ -249,7 +248,7 @@ def figure_21(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     rows = sweep_over_data(tables, tables.peaks, "best_of_n")
     ylabel = f"gold score at n = {_largest_n(tables)} (initial-policy sd)"
@@ -302,7 +301,7 @@ def _mean_over_sizes(tables: FigureTables, rows: pd.DataFrame, quantity: str) ->
         "num_comparisons"
     ):
         values = statistics.values[quantity][:, cells.index.to_numpy()].mean(axis=1)
-        low, high = percentile_interval(values, statistics.confidence)
+        low, high = statistics.intervals.bounds(values)
         numbers = {quantity: values[0], f"{quantity}_low": low, f"{quantity}_high": high}
         table.append({"num_comparisons": amount, "num_sizes": len(cells)} | numbers)
     return pd.DataFrame(table)

@@ -44,7 +44,7 @@ def figure_04a(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # The size at which PPO sweeps the amount of data too, else the smallest that does.
     rows = sweep_over_data(tables, tables.binned_curves, "best_of_n")
@@ -73,7 +73,7 @@ def figure_04b(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     rows = sweep_over_data(tables, tables.binned_curves, "ppo")
     return _scores_by_data(tables, rows, data_sweep_sizes(rows)[0], "PPO")
@@ -101,7 +101,7 @@ def figure_13(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # Mean over the RM sizes that have all of them. Footnote 7.
     cells = _epoch_cells(tables)
@@ -111,7 +111,7 @@ def figure_13(tables: FigureTables) -> Figure:
     series = []
     for color, ((amount, epochs), group) in zip(category_colors(3), kinds, strict=True):
         columns = statistics.groups.index[_is_one_of(statistics.groups, group)]
-        curve = mean_curve([statistics.curves[i] for i in columns], statistics.confidence)
+        curve = mean_curve([statistics.curves[i] for i in columns], statistics.intervals)
         label = f"{epochs} x {amount:,}"
         series.append(Series(label, color, curve))
     title = "Best-of-n: epochs or data"
@@ -143,7 +143,7 @@ def figure_19(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     rows = sweep_over_data(tables, tables.binned_curves, "best_of_n")
     return _scores_by_data(tables, rows, data_sweep_sizes(rows)[-1], "Best-of-n")

@@ -61,7 +61,7 @@ def figure_03a(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     title = r"Best-of-n: $\alpha$ of gold $= d\,(\alpha - \beta d)$"
     return _coefficient_figure(tables, "best_of_n", "alpha", title, ALPHA_UNIT)
@@ -90,7 +90,7 @@ def figure_03b(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     title = r"Best-of-n: $\beta$ of gold $= d\,(\alpha - \beta d)$"
     return _coefficient_figure(tables, "best_of_n", "beta", title, BETA_UNIT)
@@ -120,7 +120,7 @@ def figure_03c(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # Betas of fits with an alpha of their own are drawn lighter, beside.
     title = r"PPO: $\beta$ of gold $= d\,(\alpha - \beta \log d)$"
@@ -194,7 +194,7 @@ def figure_12(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # Left: height alpha^2 / 4 beta against the highest gold score seen. Right: location alpha / 2
     # beta, in sqrt(nats), and where the highest was seen. The paper plots the location under a

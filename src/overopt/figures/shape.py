@@ -52,7 +52,7 @@ def figure_01a(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     return _scores_by_size(tables, "best_of_n", "Best-of-n: gold and proxy score")
 
@@ -77,7 +77,7 @@ def figure_01b(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     # A curve ends where the first of its runs ends. The fits have an alpha of their own each.
     return _scores_by_size(tables, "ppo", "PPO: gold and proxy score")
@@ -101,7 +101,7 @@ def figure_08(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     curves = {m: sweep_over_sizes(tables, tables.binned_curves, m) for m in ("best_of_n", "ppo")}
     colors = size_colors(pd.concat(curves.values())["num_parameters"])
@@ -147,7 +147,7 @@ def figure_20(tables: FigureTables) -> Figure:
     the same prompt, in standard deviations of the gold score within a prompt under that policy.
     Gold is the reward model that labels the comparisons, proxy the one that is optimized. KL is in
     nats per response. Bands and bars are bootstrap intervals (95% unless the config says otherwise)
-    over prompts and reward-model seeds; with one seed they cover prompts only.
+    over prompts and reward-model seeds; a cell with one seed has none.
     """
     curves = sweep_over_sizes(tables, tables.binned_curves, "best_of_n")
     forms = tables.forms[(tables.forms["score"] == "proxy") & (tables.forms["form"] == "linear")]

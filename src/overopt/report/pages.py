@@ -32,6 +32,7 @@ VERDICT_MEANINGS = {
     "supported": "this run's data bear it out",
     "contradicted": "this run's data speak against it",
     "inconclusive": "this run's data show neither",
+    "needs seeds": "this run has one reward-model seed of the cells it is about",
     "not run": "this study has no experiment for it",
 }
 VERSIONS = {"icml": "ICML", "arxiv": "arXiv", "both": "both"}
@@ -46,7 +47,8 @@ CELL_COLUMNS = [
 MEANING = (
     "d is the square root of the KL divergence from the initial policy in nats per response. "
     "Scores are in standard deviations of the initial policy's gold score within a prompt. "
-    "Intervals are percentiles over resampled prompts and reward-model seeds. "
+    "Intervals are over prompts and reward-model seeds (Student's t with the degrees of freedom of "
+    "both); where there is one seed, there is none. "
     "Click a header to sort."
 )
 

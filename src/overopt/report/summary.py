@@ -15,7 +15,7 @@ from overopt.report.run_records import costs, diverged_runs
 
 Row = dict[Hashable, Any]
 TABLES = ("coefficients", "peaks")
-VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
+VERDICTS = ("supported", "contradicted", "inconclusive", "needs seeds", "not run")
 
 
 def summarize(results: Path) -> str:

@@ -37,7 +37,7 @@ PEAKS = {
     "deep_best_of_n": 395,
     "ppo": 422,
     "fits": 297,
-    "forms": 253,
+    "forms": 304,
     "claims": 308,
     "paper_comparison": 270,
     "compare_methods": 442,
