@@ -293,7 +293,7 @@ def fits(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
 def forms(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
     """Rival forms of the law with their bootstrap."""
     seconds = _START + 6e-5 * num_replicates(study)
-    return Cost(seconds, host_memory.of_replicates(study, 250, 1.6e-3))
+    return Cost(seconds, host_memory.of_replicates(study, 262, 1.6e-3))
 
 
 def claims(study: Study, cell: Cell, gpu: GpuModel) -> Cost:
