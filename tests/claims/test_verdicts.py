@@ -215,7 +215,10 @@ def test_a_claim_on_cells_with_one_seed_needs_seeds() -> None:
     assert table["verdict"].tolist() == ["needs seeds", "supported", "supported"]
     assert table["statistic"][0] == "a" and table["estimate"][0] == 1
     assert table.loc[0, ["low", "high", "p_support", "p_contradict"]].isna().all()
-    assert "A: 1; expected > 0 (of cells with one RM seed: a second would" in table["sentence"][0]
+    assert (
+        "A: 1; expected > 0 (of cells with one RM seed or one ensemble: a second"
+        in table["sentence"][0]
+    )
     assert table["sentence"][2] == "C: 0; expected < 1 (exact)."
 
 

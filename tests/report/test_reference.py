@@ -145,6 +145,24 @@ def test_fewer_seeds_do_not_raise_a_false_alarm(reference: Path, tmp_path: Path)
     assert compare_with_reference(write(tmp_path / "n", fits, claims(VERDICTS)), reference).agrees
 
 
+def test_one_seed_without_intervals_is_judged_by_the_error_of_the_reference(tmp_path: Path) -> None:
+    fits = coefficients(np.random.default_rng(0))
+    reference = write(tmp_path / "reference", fits, claims(["supported"]))
+    bounds = [f"{name}_{bound}" for name in ("alpha", "beta") for bound in ("low", "high")]
+    single = fits.assign(num_seeds=1, **dict.fromkeys(bounds, np.nan))
+    single.loc[0, "alpha"] += 0.2  # 2 of the reference's errors, 1.2 of those of one seed
+    single.loc[1, "alpha"] += 3.0
+    found = compare_with_reference(
+        write(tmp_path / "single", single, claims(["supported"])), reference
+    )
+    assert len(found.coefficients) == 2 * len(fits), "none is left out"
+    beyond = found.coefficients[found.coefficients["is_beyond_chance"]]
+    assert beyond["proxy_size"].tolist() == ["s1"]
+    # Of two runs with one seed nothing can be judged, and nothing is beyond chance.
+    both = compare_with_reference(tmp_path / "single", tmp_path / "single")
+    assert both.agrees and not both.coefficients["is_outside"].any()
+
+
 def test_a_reversed_verdict_fails_an_undecided_one_does_not(
     reference: Path, tmp_path: Path
 ) -> None:

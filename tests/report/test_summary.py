@@ -57,6 +57,7 @@ def test_every_size_stands_under_both_methods_with_its_cost(results: Path) -> No
         assert text.count(f"  {size} ") == 2
     falling = next(line for line in text.splitlines() if line.startswith("  s1"))
     assert "optimizing on cost" in falling
+    assert "nan" not in text and "no intervals, as there is one seed" in text
     assert str(results / "figures") in text
 
 

@@ -18,7 +18,7 @@ from overopt.analysis.intervals import MAX_MISSING, Intervals, Spread
 Array = npt.NDArray[np.float64]
 
 TOO_FEW = " (too many bootstrap replicates are without a value for a test)"
-ONE_SEED = " (of cells with one RM seed: a second would give an interval)"
+ONE_SEED = " (of cells with one RM seed or one ensemble: a second would give an interval)"
 
 
 class Significance(NamedTuple):

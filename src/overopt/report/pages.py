@@ -32,7 +32,7 @@ VERDICT_MEANINGS = {
     "supported": "this run's data bear it out",
     "contradicted": "this run's data speak against it",
     "inconclusive": "this run's data show neither",
-    "needs seeds": "this run has one reward-model seed of the cells it is about",
+    "needs seeds": "this run has one reward-model seed, or one ensemble, of what it is about",
     "not run": "this study has no experiment for it",
 }
 VERSIONS = {"icml": "ICML", "arxiv": "arXiv", "both": "both"}

@@ -102,7 +102,10 @@ def _fits(folder: Path, name: str) -> pd.DataFrame:
 
 
 def _coefficients(fits: pd.DataFrame) -> pd.DataFrame:
-    """One row a coefficient; an alpha that all proxy sizes share stands once."""
+    """One row a coefficient; an alpha that all proxy sizes share stands once.
+
+    With one seed there is no interval.
+    """
     tables = []
     for name in ("alpha", "beta"):
         numbers = {name: "estimate", f"{name}_low": "low", f"{name}_high": "high"}
@@ -112,7 +115,7 @@ def _coefficients(fits: pd.DataFrame) -> pd.DataFrame:
     is_shared = (table["form"] == "rl_shared_alpha") & (table["coefficient"] == "alpha")
     table.loc[is_shared, "proxy_size"] = "all"
     table = table.drop_duplicates(KEYS)
-    return table[table[["estimate", "low", "high"]].notna().all(axis=1)]
+    return table[table["estimate"].notna()]
 
 
 def _judged(both: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -120,14 +123,16 @@ def _judged(both: pd.DataFrame, confidence: float) -> pd.DataFrame:
     width = 2 * norm.ppf((1 + confidence) / 2)
     error = (both["high"] - both["low"]).to_numpy() / width
     old_error = (both["high_old"] - both["low_old"]).to_numpy() / width
-    # With fewer seeds, an interval lacks seed variance that the other's has: assume at least that.
+    # With fewer seeds the error is that of the other run, more so by their number, at least; with
+    # one seed there is no interval, and it is just that.
     seeds = np.sqrt(both["num_seeds_old"] / both["num_seeds"]).to_numpy()
-    error = np.where(seeds > 1, np.maximum(error, old_error * seeds), error)
-    old_error = np.where(seeds < 1, np.maximum(old_error, error / seeds), old_error)
+    error = np.where(seeds > 1, np.fmax(error, old_error * seeds), error)
+    old_error = np.where(seeds < 1, np.fmax(old_error, error / seeds), old_error)
     spread = np.hypot(error, old_error)
     difference = (both["estimate"] - both["estimate_old"]).to_numpy()
-    distance = np.abs(difference) / np.where(spread > 0, spread, np.nan)
-    distance = np.where(difference == 0, 0.0, np.nan_to_num(distance, nan=np.inf))
+    # Without an interval in either run (NaN) nothing can be judged.
+    distance = np.abs(difference) / np.where(spread == 0, 1e-300, spread)
+    distance = np.where(difference == 0, 0.0, distance)
     below = (both["low_old"] - both["estimate_old"]).to_numpy() / np.maximum(spread, 1e-300)
     above = (both["high_old"] - both["estimate_old"]).to_numpy() / np.maximum(spread, 1e-300)
     is_inside = both["estimate"].between(both["low_old"], both["high_old"])
@@ -136,7 +141,7 @@ def _judged(both: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return both.rename(columns=names | {"estimate_old": "reference"}).assign(
         chance=norm.cdf(below) + norm.sf(above),
         distance=distance,
-        is_outside=~is_inside,
+        is_outside=~is_inside & both["low_old"].notna(),
         is_beyond_chance=distance > limit,
     )
 

@@ -1,5 +1,6 @@
 """The headline of a finished study, in a few lines that a person understands."""
 
+import math
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,11 @@ def _describe_method(sweep: pd.DataFrame, peaks: pd.DataFrame, method: str) -> s
         return ""
     note = "one alpha for all sizes" if form == SHARED_FORM else "d = sqrt(KL in nats)"
     title = f"{METHODS[method].title}, {fit_law(method)}, {note}"
+    bounds = (
+        "no intervals, as there is one seed" if rows["alpha_low"].isna().all() else "95% intervals"
+    )
     lines = [
-        f"{title}; scores in initial-policy sd, 95% intervals",
+        f"{title}; scores in initial-policy sd, {bounds}",
         f"  {'RM':<5}{'params':>8}  {'alpha':<23}{'beta':<23}{'R2':>5}   gold: peak, then end",
     ]
     for row in rows.to_dict("records"):
@@ -70,8 +74,11 @@ def _describe_method(sweep: pd.DataFrame, peaks: pd.DataFrame, method: str) -> s
     return "\n".join(lines)
 
 
-def _interval(row: Row, name: str) -> str:
-    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+def _interval(row: Row, name: str, digits: int = 3) -> str:
+    """A number with its interval, if it has one."""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    number = f"{row[name]:.{digits}f}"
+    return number if math.isnan(low) else f"{number} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _describe_peak(row: Row) -> str:
@@ -80,7 +87,7 @@ def _describe_peak(row: Row) -> str:
         return f"{peak}, still rising at the end (proxy {row['final_proxy']:+.2f})"
     return (
         f"{peak}, {row['final_gold']:+.2f} at KL {row['final_kl']:.1f}: optimizing on cost "
-        f"{row['drop']:.2f} [{row['drop_low']:.2f}, {row['drop_high']:.2f}] "
+        f"{_interval(row, 'drop', 2)} "
         f"while the proxy went {row['proxy_at_peak']:+.2f} to {row['final_proxy']:+.2f}"
     )
 
