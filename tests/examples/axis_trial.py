@@ -59,7 +59,7 @@ def main(folder: Path, axis: str = "", value: int = 0, sizes: tuple[str, ...] = 
         "claims": judge(all_claims(), collect_evidence(fits, together, rms)),
     }
     for name, table in written.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")  # as the jobs do
     for name in FIGURES:
         save_figure(DRAW[name](tables), folder / name)
 
