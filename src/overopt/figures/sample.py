@@ -8,12 +8,12 @@ from overopt.figures.style import GRAY, HEIGHT, WIDTH, style
 
 
 def note_sample(axes: Axes, rows: pd.DataFrame) -> None:
-    """Say over what the intervals are: with one seed they cover prompts only.
+    """Say over what the intervals are; with one seed there is none.
 
     `rows` have num_seeds and num_prompts.
     """
-    prompts = int(rows["num_prompts"].max())
-    note_text(axes, f"{count_of(rows['num_seeds'], 'seed')}, {prompts} prompts")
+    sample = f"{count_of(rows['num_seeds'], 'seed')}, {int(rows['num_prompts'].max())} prompts"
+    note_text(axes, sample if rows["num_seeds"].max() > 1 else f"{sample}, no interval")
 
 
 def count_of(counts: pd.Series, noun: str) -> str:
