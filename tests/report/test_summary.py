@@ -17,7 +17,7 @@ from overopt.cli import app
 from overopt.config.analysis import AnalysisConfig
 from overopt.config.rules import ANALYSIS
 from overopt.errors import UserError
-from overopt.report.run_records import costs
+from overopt.report.run_records import costs, diverged_runs
 from overopt.report.summary import summarize
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +69,19 @@ def test_costs_add_up_by_stage_and_tell_backbones_from_policies(results: Path) -
     assert "14 (21%)" in summarize(results)
 
 
+def test_what_jobs_have_not_finished_is_left_out(results: Path, tmp_path: Path) -> None:
+    """They make and remove hidden folders while the page of the run is made."""
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
+    write_record(tmp_path / "ppo/.unfinished-ppo/run_record.json", "ppo.py", 1e6, 1.0)
+    (tmp_path / ".unfinished-forms").mkdir(mode=0)
+    assert costs(tmp_path).equals(costs(results))
+    for method, ended in {"ppo": "last iteration", "rloo": "diverged in iteration 3"}.items():
+        folder = tmp_path / method / "small" / "a"
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps({"ended": ended}))
+    assert diverged_runs(tmp_path) == {"rloo/small/a": "diverged in iteration 3"}
+
+
 def test_verdicts_are_counted_and_the_report_is_named(results: Path, tmp_path: Path) -> None:
     assert "Claims" not in summarize(results)
     assert "report.html" not in summarize(results)
@@ -107,7 +120,7 @@ def test_the_command_prints_the_summary(results: Path) -> None:
 
 def test_a_run_that_diverged_is_told_with_its_reason(results: Path, tmp_path: Path) -> None:
     shutil.copytree(results, tmp_path / "study")
-    assert "PPO runs that diverged" not in summarize(tmp_path / "study")
+    assert "Runs that diverged" not in summarize(tmp_path / "study")
     for size, ended in (("s1", "KL limit"), ("s2", "diverged in iteration 7: PPO's loss is nan")):
         folder = tmp_path / "study" / "ppo" / "small" / "kl-0" / size
         folder.mkdir(parents=True)

@@ -5,6 +5,7 @@ Every job of the workflow leaves a record (`overopt.jobs.job`); this reads them 
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from overopt.config.methods import sweep_methods
 from overopt.config.rules import stage_of
 from overopt.report.fit_names import fit_name
 
@@ -20,8 +22,20 @@ Record = dict[str, Any]
 
 
 def read_records(results: Path) -> list[Record]:
-    """Every run record below the folder of a study, each with its `stage` (`config.rules`)."""
-    return [_read(path, results) for path in sorted(results.rglob("*record.json"))]
+    """Every run record below the folder of a study, each with its `stage` (`config.rules`).
+
+    Jobs may run at the same time: what they have not finished is left out.
+    """
+    return [_read(path, results) for path in _files(results, "record.json")]
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    """Files below a folder whose names end so, none of hidden folders: jobs make and remove these."""
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder):  # passes over a folder that goes meanwhile
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(root, name) for name in names if name.endswith(ending)]
+    return sorted(found)
 
 
 def _read(path: Path, results: Path) -> Record:
@@ -51,10 +65,12 @@ def costs(results: Path) -> pd.DataFrame:
 
 
 def diverged_runs(results: Path) -> dict[str, str]:
-    """PPO runs that ended because a number was not finite: the folder below `results`, and why."""
+    """RL runs that ended because a number was not finite: the folder below `results`, and why."""
     runs = {}
-    for path in sorted((results / "ppo").rglob("metrics.json")):
-        ended = json.loads(path.read_text(encoding="utf-8"))["ended"]
+    for path in (
+        path for name in sweep_methods() for path in _files(results / name, "metrics.json")
+    ):
+        ended = json.loads(path.read_text(encoding="utf-8")).get("ended", "")
         if ended.startswith("diverged"):
             runs[path.parent.relative_to(results).as_posix()] = ended
     return runs

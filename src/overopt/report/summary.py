@@ -97,7 +97,7 @@ def _describe_diverged(results: Path) -> str:
     if not runs:
         return ""
     lines = [f"  {folder}: {ended}" for folder, ended in runs.items()]
-    return "\n".join(["PPO runs that diverged; their curves end there, and count:", *lines])
+    return "\n".join(["Runs that diverged; their curves end there, and count:", *lines])
 
 
 def _describe_costs(results: Path) -> str:
