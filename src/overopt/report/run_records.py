@@ -30,7 +30,7 @@ def read_records(results: Path) -> list[Record]:
 
 
 def _files(folder: Path, ending: str) -> list[Path]:
-    """Files below a folder whose names end so, none of hidden folders: jobs make and remove these."""
+    """Files below a folder whose names end so; hidden folders, which jobs remove, are left out."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder):  # passes over a folder that goes meanwhile
         folders[:] = [name for name in folders if not name.startswith(".")]
